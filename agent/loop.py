@@ -1,0 +1,57 @@
+"""Play an episode: the policy writes, the environment answers, until it stops."""
+
+import asyncio
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Iterable
+
+from envs.env import ReadingEnv
+from envs.episode import Episode, Question, Reply
+
+Policy = Callable[[Episode], Awaitable[Reply]]
+"""Given the episode so far, write the next reply. Every engine is one of these."""
+
+Watch = Callable[[Episode], None]
+"""Told of the episode when it opens, and after every turn."""
+
+
+async def play(
+    env: ReadingEnv, policy: Policy, question: Question, seed: int | None = None, watch: Watch = lambda episode: None
+) -> Episode:
+    """Play one episode. Tools run beside the event loop, so a slow one holds up nobody else."""
+    await asyncio.to_thread(env.reset, seed=seed, options={"question": question})
+    watch(env.episode)
+    while env.episode.stop is None:
+        began = time.perf_counter()
+        try:
+            reply = await asyncio.wait_for(policy(env.episode), env.seconds_left)
+        except TimeoutError:
+            env.give_up("timeout", f"no reply within the {env.max_seconds:g} s that an episode may take")
+        else:
+            await asyncio.to_thread(env.step, reply, time.perf_counter() - began)
+        watch(env.episode)
+    return env.episode
+
+
+async def play_all(
+    make_env: Callable[[], ReadingEnv],
+    policy: Policy,
+    questions: Iterable[Question],
+    at_once: int = 8,
+    watch: Watch = lambda episode: None,
+) -> list[Episode]:
+    """Play every question, `at_once` at a time; episodes come back in the questions' order.
+
+    A policy or a tool that breaks ends its own episode with a fault, which is recorded, and no other.
+    """
+    room = asyncio.Semaphore(at_once)
+
+    async def one(question: Question) -> Episode:
+        env = make_env()
+        async with room:
+            try:
+                return await play(env, policy, question, watch=watch)
+            except Exception:  # the one place where a failed episode is caught
+                return env.give_up("engine_fault", traceback.format_exc())
+
+    return await asyncio.gather(*(one(question) for question in questions))

@@ -1,0 +1,165 @@
+"""A tool is a plain function; this reads from its signature what the policy must be told.
+
+    def zoom(image: Image, box: Box, factor: float = 2.0) -> Observation: ...
+
+The name, the first paragraph of the docstring and the annotations are the whole contract. The policy names an
+image ("img0") and the function is given it; points and boxes are given in px of the function's first image.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from tools.geometry import Box, Frozen, Point, scaling
+from tools.image import Image, Place
+
+Size = tuple[int, int]
+
+
+class Spot(Frozen):
+    """A place that an observation speaks of, px of the image with this id."""
+
+    image: str
+    shape: Box | Point
+
+
+class Observation(Frozen):
+    """What the policy is shown: words, and images in the order they are named."""
+
+    text: str = ""
+    """The words; `{0}`, `{1}` ... stand for `spots`, which each policy is told in the coordinates it speaks."""
+    images: tuple[Image, ...] = ()
+    spots: tuple[Spot, ...] = ()
+    facts: dict[str, float | str] = {}
+    """What was found, for machines: a length goes by its unit, as in `{"length_mm": 33.05}`."""
+
+    def words(self, move: Callable[[Spot], Box | Point] = lambda spot: spot.shape) -> str:
+        """The text with its spots filled in: moved by `move`, then rounded to whole numbers."""
+        text = self.text
+        for number, spot in enumerate(self.spots):
+            shape = [round(n) for n in move(spot).model_dump()]
+            text = text.replace(f"{{{number}}}", str(shape))
+        return text
+
+
+class ToolError(Exception):
+    """The policy asked for something that cannot be done; it is told why and goes on.
+
+    Any other exception out of a tool is our bug and is left to fly.
+    """
+
+
+class Call(NamedTuple):
+    """A tool with its checked arguments, ready to run."""
+
+    function: Callable[..., Observation]
+    arguments: dict[str, Any]
+    places: dict[str, tuple[Place, ...]]
+    """The boxes and points among the arguments, by argument, in px of the source."""
+
+    def run(self) -> Observation:
+        """Call the function and draw what it shows. Raises ToolError."""
+        seen = self.function(**self.arguments)
+        return seen.model_copy(update={"images": tuple(image.shown() for image in seen.images)})
+
+
+class Tool:
+    """A function, with the schema of its arguments."""
+
+    def __init__(self, function: Callable[..., Observation]):
+        self.function = function
+        self.name = function.__name__
+        if not function.__doc__:
+            raise TypeError(f"tool {self.name!r} needs a docstring: it is what the policy is told")
+        self.description = " ".join(inspect.cleandoc(function.__doc__).partition("\n\n")[0].split())
+        hints = get_type_hints(function, include_extras=True)
+        self.image_arguments = [n for n, t in hints.items() if n != "return" and t in (Image, Image | None)]
+        fields: dict[str, Any] = {}
+        for name, parameter in inspect.signature(function).parameters.items():
+            kind = str if name in self.image_arguments else hints[name]  # the policy names an image, it sends none
+            fields[name] = (kind, ... if parameter.default is parameter.empty else parameter.default)
+        self.arguments: type[BaseModel] = create_model(self.name, __config__=ConfigDict(extra="forbid"), **fields)
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The tool as the policy is told of it: name, description, JSON schema of the arguments."""
+        return {"name": self.name, "description": self.description, "parameters": _plain(self.arguments.model_json_schema())}
+
+    def call(self, arguments: Mapping[str, Any], images: Mapping[str, Image], canvas: Mapping[str, Size] | None = None) -> Call:
+        """Check the arguments and put images in place of their names. Raises ToolError.
+
+        `canvas` is the size of each image in the coordinates that the arguments are written in; without it they
+        are px of the image.
+        """
+        given = self._checked(arguments)
+        for name in self.image_arguments:
+            given[name] = self._image(given[name], images)
+        if not self.image_arguments:
+            return Call(self.function, given, {})
+        image: Image = given[self.image_arguments[0]]
+        width, height = (canvas or {}).get(str(arguments[self.image_arguments[0]]), (image.width, image.height))
+        places: dict[str, tuple[Place, ...]] = {}
+        for name, value in given.items():
+            if shapes := _shapes(value):
+                moved = [self._on(image, _scaled(s, image.width / width, image.height / height), name) for s in shapes]
+                given[name] = tuple(moved) if isinstance(value, list | tuple) else moved[0]
+                places[name] = tuple(image.place(shape) for shape in moved)
+        return Call(self.function, given, places)
+
+    def _checked(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            checked = self.arguments.model_validate(arguments)
+        except ValidationError as error:
+            raise ToolError(f"{self.name}: {_told(error)}") from None
+        return {name: getattr(checked, name) for name in type(checked).model_fields}
+
+    def _image(self, name: str | None, images: Mapping[str, Image]) -> Image | None:
+        if name is not None and name not in images:
+            raise ToolError(f"{self.name}: no image {name!r}; there are: {', '.join(images)}")
+        return None if name is None else images[name]
+
+    def _on(self, image: Image, shape: Box | Point, argument: str) -> Box | Point:
+        """The part of a shape that lies on the image; refused where there is none."""
+        inside = shape.intersection(image.box) if isinstance(shape, Box) else image.box.contains(shape) and shape
+        if not inside:
+            numbers = ", ".join(f"{n:g}" for n in shape.model_dump())
+            size = f"{image.width} by {image.height}"
+            raise ToolError(f"{self.name}: {argument} [{numbers}] lies outside the image, which is {size}")
+        return inside
+
+
+def _shapes(value: Any) -> list[Box | Point]:
+    if isinstance(value, Box | Point):
+        return [value]
+    if isinstance(value, list | tuple) and value and all(isinstance(v, Box | Point) for v in value):
+        return list(value)
+    return []
+
+
+def _scaled(shape: Box | Point, sx: float, sy: float) -> Box | Point:
+    return scaling(sx, sy).box(shape) if isinstance(shape, Box) else scaling(sx, sy).point(shape)
+
+
+def _told(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "arguments"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """A JSON schema without titles and references, as short as it can be said."""
+    definitions = schema.get("$defs", {})
+
+    def walk(node: Any) -> Any:
+        if isinstance(node, list):
+            return [walk(n) for n in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return walk(definitions[node["$ref"].rpartition("/")[2]])
+        return {k: {n: walk(v) for n, v in node[k].items()} if k == "properties" else walk(node[k])
+                for k in node if k not in ("title", "$defs")}  # fmt: skip
+
+    return walk(schema)
