@@ -9,7 +9,7 @@ The environment writes it, one turn per step. Nothing converts it: training take
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from tools.geometry import Frozen
 from tools.image import Image, Place
@@ -24,6 +24,26 @@ Phase = Literal["think", "act", "rethink", "answer"]
 Stop = Literal["answered", "turn_limit", "token_limit", "image_limit", "tool_fault", "engine_fault", "timeout"]
 FAULTS: tuple[Stop, ...] = ("tool_fault", "engine_fault", "timeout")
 """Stops that are no doing of the policy: there is no verdict, and nothing is learned from them."""
+
+
+MAX_DEPTH = 20
+"""How deep the arguments of a tool call may be nested."""
+
+
+def storable(value: Any, depth: int = 0) -> Any:
+    """The value with half characters (lone surrogates), which no file can hold, replaced. Raises ValueError."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"nested more than {MAX_DEPTH} deep")
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, list | tuple):
+        return [storable(v, depth + 1) for v in value]
+    if isinstance(value, dict):
+        return {storable(k): storable(v, depth + 1) for k, v in value.items()}
+    return value
+
+
+Text = Annotated[str, BeforeValidator(storable)]
 
 
 class Question(Frozen):
@@ -58,7 +78,7 @@ class Truth(Frozen):
 class Reply(Frozen):
     """What the policy wrote in one turn."""
 
-    text: str
+    text: Text
     token_ids: tuple[int, ...] = ()
     """[n] exactly as sampled, never tokenized again; empty when a person, a script or a server wrote it."""
     logprobs: tuple[float, ...] = ()
@@ -89,13 +109,13 @@ class ToolCall(Frozen):
     """A tool asked for; the arguments are as the policy wrote them."""
 
     type: Literal["tool"] = "tool"
-    name: str
-    arguments: dict[str, Any]
+    name: Text
+    arguments: Annotated[dict[str, Any], BeforeValidator(storable)]
 
 
 class Answer(Frozen):
     type: Literal["answer"] = "answer"
-    text: str
+    text: Text
 
 
 class Malformed(Frozen):
@@ -134,7 +154,7 @@ class Turn(Frozen):
     """Think, act, look. `rethink` is the thought of a later turn."""
 
     reply: Reply
-    thought: str = ""
+    thought: Text = ""
     acts: tuple[Act, ...]
     """In the order written; one or more."""
     spans: tuple[Span, ...] = ()

@@ -99,7 +99,7 @@ class Tool:
         if not self.image_arguments:
             return Call(self.function, given, {})
         image: Image = given[self.image_arguments[0]]
-        width, height = (canvas or {}).get(str(arguments[self.image_arguments[0]]), (image.width, image.height))
+        width, height = self._written_in(str(arguments[self.image_arguments[0]]), image, canvas)
         places: dict[str, tuple[Place, ...]] = {}
         for name, value in given.items():
             if shapes := _shapes(value):
@@ -119,6 +119,11 @@ class Tool:
         if name is not None and name not in images:
             raise ToolError(f"{self.name}: no image {name!r}; there are: {', '.join(images)}")
         return None if name is None else images[name]
+
+    def _written_in(self, name: str, image: Image, canvas: Mapping[str, Size] | None) -> Size:
+        if canvas is not None and name not in canvas:  # it came of an earlier call of the same turn
+            raise ToolError(f"{self.name}: you have not seen {name!r} yet; wait until it is shown")
+        return (image.width, image.height) if canvas is None else canvas[name]
 
     def _on(self, image: Image, shape: Box | Point, argument: str) -> Box | Point:
         """The part of a shape that lies on the image; refused where there is none."""

@@ -1,0 +1,223 @@
+"""A run on disk. A reader for version 1 stays forever.
+
+    runs/<name>/run.json                        what it is
+    runs/<name>/episodes/<worker>.jsonl         one Episode a line, without tokens
+    runs/<name>/episodes/<worker>.tokens        packed: for every turn its ids (int32), then its logprobs (float32)
+    runs/<name>/episodes/<worker>.index         one row of `ROW` an episode
+    runs/<name>/images/<2 hex>/<hash>.png       the pixels shown, each once, lossless
+
+One writer a file; append and flush. A killed writer leaves at most one broken last line: readers skip and count it.
+"""
+
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self, get_args
+
+import cv2
+import numpy as np
+
+from envs.episode import Episode, Stop, Turn
+from tools.image import Image
+from tools.tool import Observation
+
+STOPS: tuple[str | None, ...] = (None, *get_args(Stop))
+ROW = np.dtype(
+    [
+        ("offset", "<u8"),  # of the line in the .jsonl, bytes
+        ("length", "<u8"),
+        ("step", "<i4"),
+        ("group", "<u4"),  # crc32 of the group's name; 0 where there is none
+        ("reward", "<f4"),  # NaN where there is no verdict
+        ("turns", "<u2"),
+        ("stop", "<u2"),  # place in STOPS
+    ]
+)
+NO_TOKENS = {"turns": {"__all__": {"reply": {"token_ids", "logprobs"}}}}
+
+
+class Writer:
+    """Adds episodes to a run folder, making it if need be. Raises OSError where that cannot be written."""
+
+    def __init__(self, folder: Path, worker: str = "w0"):
+        self.folder = folder
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+        (folder / "episodes").mkdir(exist_ok=True)
+        base = folder / "episodes" / worker
+        self._lines = open(base.with_suffix(".jsonl"), "ab")
+        self._tokens = open(base.with_suffix(".tokens"), "ab")
+        self._index = open(base.with_suffix(".index"), "ab")
+        self._worker = worker
+        self._end_broken_line(base.with_suffix(".jsonl"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def write(self, episode: Episode) -> None:
+        """Add an episode; also one that was broken off."""
+        for image in every_image(episode):
+            _keep_pixels(self.folder, image)
+        if not episode.id:
+            number = self._index.tell() // ROW.itemsize
+            episode = episode.model_copy(update={"id": f"{self._worker}-{number}"})
+        packed, counts = _packed(episode)
+        where = {"offset": self._tokens.tell(), "length": len(packed), "turns": counts}
+        self._tokens.write(packed)
+        self._tokens.flush()
+        text = episode.model_dump_json(exclude=NO_TOKENS)  # type: ignore[arg-type]
+        line = f'{{"tokens":{json.dumps(where)},{text[1:]}\n'.encode()
+        row = _row(episode, self._lines.tell(), len(line))
+        self._lines.write(line)
+        self._lines.flush()
+        self._index.write(row)
+        self._index.flush()
+
+    def close(self) -> None:
+        for file in (self._lines, self._tokens, self._index):
+            file.close()
+
+    def _end_broken_line(self, path: Path) -> None:
+        size = path.stat().st_size
+        if not size:
+            return
+        with open(path, "rb") as file:
+            file.seek(size - 1)
+            if file.read(1) != b"\n":
+                self._lines.write(b"\n")
+
+
+def describe(folder: Path, **facts: Any) -> None:
+    """Write or renew `run.json`: facts about the run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / "run.json.new"
+    draft.write_text(json.dumps({"version": 1, **facts}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.replace(folder / "run.json")
+
+
+def read(folder: Path, broken: list[str] | None = None) -> Iterator[Episode]:
+    """Every episode of a run, worker by worker; pixels are read when first looked at.
+
+    A line that cannot be read is skipped and said in `broken`. Raises FileNotFoundError where there is no run.
+    """
+    if not (folder / "episodes").is_dir():
+        raise FileNotFoundError(f"{folder} holds no episodes/: it is not a run")
+    for path in sorted((folder / "episodes").glob("*.jsonl")):
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    yield _parsed(line, path, folder)
+                except ValueError as error:
+                    if broken is not None:
+                        broken.append(f"{path}, line {number}: {_first_line(error)}")
+
+
+def index(folder: Path, worker: str) -> np.ndarray:
+    """[episodes] rows of `ROW`, without reading an episode."""
+    data = (folder / "episodes" / f"{worker}.index").read_bytes()
+    return np.frombuffer(data[: len(data) // ROW.itemsize * ROW.itemsize], ROW)
+
+
+def read_at(folder: Path, worker: str, offset: int, length: int) -> Episode:
+    """The one episode that an index row points at. Raises ValueError where the line is broken."""
+    path = folder / "episodes" / f"{worker}.jsonl"
+    with open(path, "rb") as file:
+        file.seek(offset)
+        return _parsed(file.read(length), path, folder)
+
+
+def every_image(episode: Episode) -> Iterator[Image]:
+    """Every view that was shown, each as often as it was."""
+    yield from episode.opening.images
+    for turn in episode.turns:
+        yield from turn.images
+
+
+def _keep_pixels(folder: Path, image: Image) -> None:
+    path = _pixels_path(folder, image)
+    if path.exists() or not image.hash:
+        return
+    path.parent.mkdir(exist_ok=True)
+    pixels = image.pixels if image.pixels.ndim == 2 else image.pixels[..., ::-1]
+    # level 1 is about ten times as fast as the usual 6 for about a tenth more bytes
+    _, png = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    draft = path.with_suffix(f".{os.getpid()}.new")
+    draft.write_bytes(png.tobytes())
+    draft.replace(path)
+
+
+def _pixels_path(folder: Path, image: Image) -> Path:
+    return folder / "images" / image.hash[:2] / f"{image.hash}.png"
+
+
+def _packed(episode: Episode) -> tuple[bytes, list[tuple[int, int]]]:
+    """The tokens of all turns, and how many ids and logprobs each turn has."""
+    parts, counts = [], []
+    for turn in episode.turns:
+        ids, logprobs = turn.reply.token_ids, turn.reply.logprobs
+        parts += [np.asarray(ids, "<i4").tobytes(), np.asarray(logprobs, "<f4").tobytes()]
+        counts.append((len(ids), len(logprobs)))
+    return b"".join(parts), counts
+
+
+def _row(episode: Episode, offset: int, length: int) -> bytes:
+    group = zlib.crc32(episode.group.encode()) if episode.group else 0
+    reward = episode.verdict.reward if episode.verdict else np.nan
+    stop = STOPS.index(episode.stop)
+    return np.array((offset, length, episode.step, group, reward, len(episode.turns), stop), ROW).tobytes()
+
+
+def _parsed(line: bytes, path: Path, folder: Path) -> Episode:
+    record = json.loads(line)
+    if not isinstance(record, dict) or "tokens" not in record:
+        raise ValueError("not an episode")
+    if record.get("version") != 1:
+        raise ValueError(f"episode of version {record.get('version')}; this overread reads version 1")
+    where = record.pop("tokens")
+    episode = Episode.model_validate(record)
+    turns = _with_tokens(episode.turns, path.with_suffix(".tokens"), where)
+    opening = episode.opening.model_copy(update={"images": _found(episode.opening.images, folder)})
+    question = episode.question.model_copy(update={"images": opening.images})
+    turns = tuple(_with_pixels(turn, folder) for turn in turns)
+    return episode.model_copy(update={"turns": turns, "opening": opening, "question": question})
+
+
+def _with_tokens(turns: tuple[Turn, ...], path: Path, where: dict[str, Any]) -> tuple[Turn, ...]:
+    if not where["length"]:
+        return turns
+    with open(path, "rb") as file:
+        file.seek(where["offset"])
+        packed = file.read(where["length"])
+    if len(packed) != where["length"]:
+        raise ValueError(f"{path.name} ends before the tokens of this episode")
+    filled, at = [], 0
+    for turn, (ids, logprobs) in zip(turns, where["turns"], strict=True):
+        tokens = np.frombuffer(packed, "<i4", ids, at).tolist()
+        values = np.frombuffer(packed, "<f4", logprobs, at + 4 * ids).tolist()
+        at += 4 * (ids + logprobs)
+        reply = turn.reply.model_copy(update={"token_ids": tuple(tokens), "logprobs": tuple(values)})
+        filled.append(turn.model_copy(update={"reply": reply}))
+    return tuple(filled)
+
+
+def _with_pixels(turn: Turn, folder: Path) -> Turn:
+    acts = []
+    for act in turn.acts:
+        seen: Observation = act.observation.model_copy(update={"images": _found(act.observation.images, folder)})
+        acts.append(act.model_copy(update={"observation": seen}))
+    return turn.model_copy(update={"acts": tuple(acts)})
+
+
+def _found(images: tuple[Image, ...], folder: Path) -> tuple[Image, ...]:
+    """The images, each knowing where its pixels lie."""
+    for image in images:
+        image._path = _pixels_path(folder, image)
+    return images
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,212 @@
+"""The environment: it shows a question, carries out what is asked, and keeps the record."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from envs.dialects import Parsed
+from envs.episode import Act, Action, Answer, Episode, Malformed, Question, Reply, Span, Stop, ToolCall, Truth, Turn
+from envs.prompt import opening, system
+from envs.score import judge
+from envs.spaces import ObservationSpace, ReplySpace
+from tools.lookup import find
+from tools.tool import Observation, Size, Tool, ToolError
+
+TOOLS = ("zoom", "crop", "mark", "measure", "window", "orient", "slice", "frame", "segment", "count", "compare")
+REWARDS = {"correct": 1.0, "well_formed": 0.1}
+Task = tuple[Question, Truth | None]
+
+
+class ReadingEnv(gym.Env[Observation, str | Reply]):
+    """A question about a study, answered by looking.
+
+    The action is what the policy wrote; the reward comes once, with the end. `env.episode` is the record.
+    An episode ends with an answer (terminated) or at a limit (truncated): `max_turns`, `max_tokens` written by the
+    policy, `max_images` shown in all, `max_seconds` since the reset; None is no limit.
+    """
+
+    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}
+
+    def __init__(
+        self,
+        tasks: Sequence[Task] = (),
+        *,
+        tools: Sequence[str] = TOOLS,
+        rewards: Mapping[str, float] = REWARDS,
+        dialect: str = "tags",
+        repair: bool = True,
+        max_turns: int = 8,
+        max_tokens: int | None = None,
+        max_images: int | None = 32,
+        max_seconds: float | None = None,
+        render_mode: str | None = None,
+    ):
+        self.tasks = list(tasks)
+        self.tools = {tool.name: tool for tool in (Tool(find("tools", name)) for name in tools)}
+        self.rewards = dict(rewards)
+        self.dialect = find("envs.dialects", dialect)()
+        self.repair = repair
+        """Whether what only the repairing parser can read is carried out."""
+        self.max_turns, self.max_tokens = max_turns, max_tokens
+        self.max_images, self.max_seconds = max_images, max_seconds
+        self.render_mode = render_mode
+        self.action_space = ReplySpace()
+        self.observation_space = ObservationSpace()
+        self.stepping = False
+        """True while a step is carried out: what breaks then is no fault of the policy's engine."""
+        self._truths = {question.id: truth for question, truth in self.tasks}
+        self._episode: Episode | None = None
+        self._began = 0.0
+
+    @property
+    def episode(self) -> Episode:
+        """The record of the current episode."""
+        if self._episode is None:
+            raise gym.error.ResetNeeded("no episode yet: call reset first")
+        return self._episode
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time until the episode must end, s; None: no limit."""
+        return None if self.max_seconds is None else max(0.0, self.max_seconds - (time.monotonic() - self._began))
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:
+        """Start on `options["question"]`, or on one drawn at random. Raises ValueError where there is none."""
+        super().reset(seed=seed)
+        question = (options or {}).get("question") or self._drawn()
+        images = tuple(image.shown() for image in question.images)
+        self._episode = Episode(
+            question=question.model_copy(update={"images": images}),
+            system=system(self.tools.values(), self.dialect.how),
+            opening=Observation(text=opening(question), images=images),
+            tools=tuple(self.tools),
+            seed=seed,
+        )
+        self._began = time.monotonic()
+        return self.episode.opening, {}
+
+    def step(self, action: str | Reply, seconds: float = 0.0) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Carry out a reply, which took the policy `seconds` to write."""
+        if self.episode.stop is not None:
+            raise gym.error.ResetNeeded("the episode is over: call reset before step")
+        reply = Reply(text=action) if isinstance(action, str) else action
+        self.stepping = True
+        turn = self._carried_out(reply, seconds)
+        self._episode = self.episode.model_copy(update={"turns": (*self.episode.turns, turn)})
+        self._stop(self._reached(turn))
+        self.stepping = False
+        seen = _merged(turn.acts)
+        if self.episode.stop is None:
+            return seen, 0.0, False, False, {}
+        verdict, answered = self.episode.verdict, self.episode.stop == "answered"
+        return seen, verdict.reward if verdict else 0.0, answered, not answered, dict(verdict.parts) if verdict else {}
+
+    def give_up(self, stop: Stop, problem: str) -> Episode:
+        """End the episode by a fault that is not the policy's."""
+        self._stop(stop, problem)
+        return self.episode
+
+    def render(self) -> Any:
+        """The episode so far: as text ("ansi"), or as one picture (H, W, 3), uint8 ("rgb_array")."""
+        if self.render_mode == "ansi":
+            from envs.transcript import transcript
+
+            return transcript(self.episode)
+        if self.render_mode == "rgb_array":
+            from envs.picture import picture
+
+            return np.asarray(picture(self.episode))
+        gym.logger.warn("render was called without a render_mode; there are: ansi, rgb_array")
+        return None
+
+    def _drawn(self) -> Question:
+        if not self.tasks:
+            raise ValueError('no question: give the environment tasks, or reset with options={"question": ...}')
+        return self.tasks[int(self.np_random.integers(len(self.tasks)))][0]
+
+    def _stop(self, stop: Stop | None, problem: str = "") -> None:
+        if stop is None:
+            return
+        truth = self._truths.get(self.episode.question.id)
+        ended = self.episode.model_copy(update={"stop": stop, "problem": problem, "truth": truth})
+        self._episode = ended.model_copy(update={"verdict": judge(ended, truth, self.rewards)})
+
+    def _reached(self, turn: Turn) -> Stop | None:
+        """The end that a turn brings, if any."""
+        if any(isinstance(act.action, Answer) for act in turn.acts):
+            return "answered"
+        if turn.reply.finish == "context" or _over(self.episode.num_tokens, self.max_tokens):
+            return "token_limit"
+        if _over(len(self.episode.images), self.max_images):
+            return "image_limit"
+        if self.seconds_left == 0.0:
+            return "timeout"
+        return "turn_limit" if len(self.episode.turns) >= self.max_turns else None
+
+    def _carried_out(self, reply: Reply, seconds: float) -> Turn:
+        exact = self.dialect.strict(reply.text)
+        mended = exact if exact.understood else self.dialect.repairing(reply.text)
+        read = mended if self.repair else exact
+        acts: list[Act] = []
+        for action in read.actions:
+            acts.append(self._act(action, reply, acts))
+        return Turn(
+            reply=reply,
+            thought=read.thought,
+            acts=tuple(acts),
+            spans=self._phases(read),
+            strict=exact.understood,
+            problem=exact.problem,
+            repaired=mended.actions if mended.understood and not exact.understood else (),
+            seconds=seconds,
+        )
+
+    def _phases(self, read: Parsed) -> tuple[Span, ...]:
+        """A thought after something has been seen is a rethought."""
+        seen = any(act.observation != Observation() for turn in self.episode.turns for act in turn.acts)
+        again = [span.model_copy(update={"phase": "rethink"}) if span.phase == "think" else span for span in read.spans]
+        return tuple(again) if seen else read.spans
+
+    def _act(self, action: Action, reply: Reply, before: Sequence[Act]) -> Act:
+        if isinstance(action, Answer):
+            return Act(action=action)
+        if isinstance(action, Malformed):
+            return Act(action=action, observation=Observation(text=action.problem), refused=True)
+        began = time.perf_counter()
+        try:
+            call = self._tool(action).call(action.arguments, self._images(before), self._canvas(reply))
+            seen = call.run()
+        except ToolError as refusal:
+            told = Observation(text=str(refusal))
+            return Act(action=action, observation=told, refused=True, seconds=time.perf_counter() - began)
+        return Act(action=action, observation=seen, places=call.places, seconds=time.perf_counter() - began)
+
+    def _tool(self, call: ToolCall) -> Tool:
+        if call.name not in self.tools:
+            raise ToolError(f"no tool {call.name!r}; there are: {', '.join(self.tools)}")
+        return self.tools[call.name]
+
+    def _images(self, before: Sequence[Act]) -> dict[str, Any]:
+        """The images that a call may name: all shown before, those of earlier calls of the same turn included."""
+        images = dict(self.episode.images)
+        for act in before:
+            images |= {f"img{len(images) + n}": image for n, image in enumerate(act.observation.images)}
+        return images
+
+    def _canvas(self, reply: Reply) -> dict[str, Size] | None:
+        return None if reply.canvas is None else {f"img{n}": size for n, size in enumerate(reply.canvas)}
+
+
+def _over(count: int, limit: int | None) -> bool:
+    return limit is not None and count >= limit
+
+
+def _merged(acts: Sequence[Act]) -> Observation:
+    """What the acts of one turn showed, as one observation."""
+    seen = [act.observation for act in acts]
+    if len(seen) == 1:
+        return seen[0]
+    return Observation(text="\n".join(o.words() for o in seen), images=tuple(i for o in seen for i in o.images))
