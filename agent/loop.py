@@ -15,6 +15,10 @@ Watch = Callable[[Episode], None]
 """Told of the episode when it opens, and after every turn."""
 
 
+class PolicyError(RuntimeError):
+    """A policy that cannot be built, or cannot reply: a server that is down, a folder that is no model. One sentence."""
+
+
 async def play(
     env: ReadingEnv, policy: Policy, question: Question, seed: int | None = None, watch: Watch = lambda episode: None
 ) -> Episode:
@@ -52,6 +56,6 @@ async def play_all(
             try:
                 return await play(env, policy, question, watch=watch)
             except Exception:  # the one place where a failed episode is caught
-                return env.give_up("engine_fault", traceback.format_exc())
+                return env.give_up("tool_fault" if env.stepping else "engine_fault", traceback.format_exc())
 
     return await asyncio.gather(*(one(question) for question in questions))

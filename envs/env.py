@@ -69,6 +69,11 @@ class ReadingEnv(gym.Env[Observation, str | Reply]):
         return self._episode
 
     @property
+    def started(self) -> bool:
+        """Whether there is an episode."""
+        return self._episode is not None
+
+    @property
     def seconds_left(self) -> float | None:
         """Time until the episode must end, s; None: no limit."""
         return None if self.max_seconds is None else max(0.0, self.max_seconds - (time.monotonic() - self._began))

@@ -195,6 +195,18 @@ def source_aspect(source: Source, axis: int) -> float:
     return y / x
 
 
+def first_view(source: Source, limit: int = VIEW_PX) -> Image:
+    """What is shown of a source before anything is asked: all of a picture, the middle of a volume, the start of a film.
+
+    The middle of a volume is an axial plane where its orientation is known.
+    """
+    axis = 0
+    if source.axes == "zyx" and source.orientation is not None:
+        axis = next((a for a, side in enumerate(source.orientation) if side in "SI"), 0)
+    index = source.count(axis) // 2 if source.axes == "zyx" else 0
+    return Image.of(source, axis, index, limit=limit)
+
+
 def usual_grey(source: Source, axis: int, index: int) -> Grey:
     """The grey window a reader would start with: the file's own, soft tissue for CT, else nearly all values."""
     if source.presets:

@@ -1,0 +1,136 @@
+"""The command `overread`: finds the verb, runs it, and turns every failure into one sentence and an exit code.
+
+Nothing heavy is imported before a verb is known, so that help is there at once.
+"""
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+VERBS = {
+    "ask": ("agent.commands.ask:ask", "Ask a question about a study and watch it being read."),
+    "show": ("agent.commands.show:show", "Show a stored episode in the terminal."),
+    "tools": ("agent.commands.tools:app", "List the image tools, or try one on a study."),
+    "play": ("agent.commands.play:play", "Be the reader yourself: the tools, the rules and the record are the same."),
+    "doctor": ("agent.commands.doctor:doctor", "Say what is installed, what works, and how to get the rest."),
+}
+OVERVIEW = """\
+overread: a vision-language policy reads medical images with tools, step by step.
+Research use only, not a medical device.
+
+  overread ask scan.dcm "How wide is the vessel from (629, 320) to (689, 435)?"
+  overread tools call measure scan.dcm --args '{{"start": [629, 320], "end": [689, 435]}}'
+
+Commands
+{verbs}
+
+`overread COMMAND --help` tells more. `overread --version` prints the version.
+Exit codes: 0 done, 1 unexpected error, 2 usage or config, 3 environment not fit, 4 bad input data,
+75 stopped by SIGTERM, 130 Ctrl-C (what was recorded is kept).
+"""
+
+DONE, UNEXPECTED, USAGE, UNFIT, BAD_DATA, STOPPED, INTERRUPTED = 0, 1, 2, 3, 4, 75, 130
+
+
+class Stopped(BaseException):
+    """The process was asked to end (SIGTERM)."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; returns its exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(overview(), end="")
+        return DONE
+    if arguments[0] == "--version":
+        print(f"overread {version('overread')}")
+        return DONE
+    signal.signal(signal.SIGTERM, _stop)
+    sys.excepthook = _unexpected
+    try:
+        return run(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Stopped:
+        return STOPPED
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+def overview() -> str:
+    """The help of the command as a whole."""
+    return OVERVIEW.format(verbs="\n".join(f"  {name:8} {says}" for name, (_, says) in VERBS.items()))
+
+
+def run(arguments: list[str]) -> int:
+    """Parse a command line and call its verb."""
+    from cyclopts import App, CycloptsError
+
+    app = App(name="overread", help_on_error=False, suppress_keyboard_interrupt=False)
+    for name, (where, says) in VERBS.items():
+        app.command(where, name=name, help=says)
+    try:
+        return app(arguments, exit_on_error=False, print_error=False, result_action="return_value") or DONE
+    except CycloptsError as error:
+        return fail(arguments, USAGE, "usage", " ".join(str(error).split()))
+    except tuple(expected()) as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        code, kind = next(answer for failure, answer in expected().items() if isinstance(error, failure))
+        return fail(arguments, code, kind, said(error))
+
+
+def expected() -> dict[type[Exception], tuple[int, str]]:
+    """The failures that have an answer: their exit code and kind."""
+    from agent.config import ConfigError
+    from agent.loop import PolicyError
+    from tools.files import FileError
+    from tools.tool import ToolError
+
+    return {
+        FileError: (BAD_DATA, "data"),
+        ConfigError: (USAGE, "config"),
+        ToolError: (USAGE, "tool"),
+        PolicyError: (UNFIT, "policy"),
+        ImportError: (UNFIT, "environment"),
+        OSError: (UNFIT, "environment"),
+    }
+
+
+def said(error: Exception) -> str:
+    """A failure in one sentence."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
+
+
+def fail(arguments: Sequence[str], code: int, kind: str, message: str) -> int:
+    """Say what went wrong, for a person on stderr or for a program on stdout."""
+    if "--json" in arguments:
+        print(json.dumps({"error": {"code": code, "kind": kind, "message": message}}, ensure_ascii=False))
+    else:
+        print(f"error: {message}", file=sys.stderr)
+    return code
+
+
+def _unexpected(kind: type[BaseException], error: BaseException, where: Any) -> None:
+    """What is said of a fault of our own."""
+    if "--debug" in sys.argv:
+        sys.__excepthook__(kind, error, where)
+        return
+    message = f"{kind.__name__}: {error} (a fault of overread's own; --debug shows where)"
+    fail(sys.argv, UNEXPECTED, "unexpected", message)
+
+
+def _stop(signal_number: int, frame: Any) -> NoReturn:
+    raise Stopped
+
+
+if __name__ == "__main__":
+    sys.exit(main())

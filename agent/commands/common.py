@@ -1,0 +1,56 @@
+"""Options that verbs share."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Group, Parameter
+
+from agent.config import ConfigError, load
+
+OUTPUT = Group("Output", sort_key=8)
+SETTINGS = Group("Settings", sort_key=7)
+
+
+@Parameter(name="*", group=OUTPUT)
+@dataclass(frozen=True)
+class Output:
+    """How the result is told."""
+
+    json: Annotated[bool, Parameter(negative="")] = False
+    "One JSON object on stdout."
+    plain: Annotated[bool, Parameter(negative="")] = False
+    "No colour, no pictures, no box drawing."
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False
+    "Nothing on stderr but errors."
+    debug: Annotated[bool, Parameter(negative="")] = False
+    "Show the traceback of a failure."
+
+
+@Parameter(name="*", group=SETTINGS)
+@dataclass(frozen=True)
+class Settings:
+    """Where settings come from: files, then OVERREAD_* variables, then --set."""
+
+    config: tuple[Path, ...] = ()
+    "A TOML file with [policy] and [env]; may be given again, the later wins."
+    set: tuple[str, ...] = ()
+    "A change such as env.max_turns=4; may be given again."
+
+    def load(self) -> dict[str, Any]:
+        """The settings, all read. Raises ConfigError for an unknown table."""
+        settings = load(self.config, self.set, os.environ)
+        if unknown := settings.keys() - {"policy", "env"}:
+            raise ConfigError(f"no table [{min(unknown)}]; there are: [policy], [env]")
+        return settings
+
+
+def policy_table(settings: dict[str, Any], name: str | None) -> dict[str, Any]:
+    """The [policy] table: a name given on the command line wins; a folder is a model to be run here."""
+    table = dict(settings.get("policy", {}))
+    if name is None:
+        return {"name": "protocol", **table}
+    if os.sep in name or Path(name).is_dir():
+        return {**table, "name": "local", "model": name}
+    return {**table, "name": name} if table.get("name", name) == name else {"name": name}

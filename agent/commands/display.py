@@ -1,0 +1,105 @@
+"""A reading as it happens, on stderr."""
+
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from agent.commands.halfblocks import halfblocks
+from envs.episode import NOTICE, Episode
+from envs.prompt import described
+from envs.transcript import LABEL_WIDTH, Line, ending, lines, safe
+from tools.image import Image
+
+STYLES = {"think": "dim", "rethink": "dim", "act": "cyan", "seen": "", "refused": "yellow", "answer": "bold green"}
+PICTURE_COLUMNS = 48
+
+
+class Display:
+    """Tells of an episode turn by turn. Quiet: says nothing. Plain: no colour, no pictures."""
+
+    def __init__(
+        self, *, quiet: bool = False, plain: bool = False, reasoning: bool = True, file: TextIO | None = None
+    ):
+        self.console = Console(file=file or sys.stderr, quiet=quiet, no_color=plain or None, highlight=False, emoji=False)
+        self.pictures = not plain and not quiet and self.console.is_terminal
+        self.reasoning = reasoning
+        self._streaming = False
+        self._told = 0
+
+    def opening(self, names: Sequence[str], policy: str) -> None:
+        """Say what is read, and by whom."""
+        self.console.print(Text(f" {NOTICE}", "dim"))
+        for name in names:
+            self.console.print(Text(f" {name}", "bold"))
+        self.console.print(Text(f" read by {policy}", "dim"))
+
+    def question(self, episode: Episode) -> None:
+        """Say what was asked of whom, for an episode read back."""
+        self.console.print(Text(f" {episode.notice}", "dim"))
+        self.console.print(Text(f" {safe(episode.question.text)}", "bold"))
+        self.console.print(Text(f" read by {episode.policy or 'an unnamed policy'}", "dim"))
+
+    def watch(self, episode: Episode) -> None:
+        """Tell of what is new in an episode."""
+        if not episode.turns:
+            for number, image in enumerate(episode.opening.images):
+                source = next(s for s in episode.question.study.sources if s.id == image.source)
+                self._print_row("", f"img{number}", f"{described(source, image.axis, image.index)}, {_scale(image)}")
+                self._picture(image)
+        for number in range(self._told, len(episode.turns)):
+            self._turn(episode, number)
+        self._told = len(episode.turns)
+
+    def stream(self, text: str) -> None:
+        """Show what the policy writes while it writes."""
+        if not self.reasoning:
+            return
+        if not self._streaming:
+            self.console.print(Text(" … ", "dim"), end="")
+        self._streaming = True
+        self.console.print(Text(safe(text), "dim"), end="", soft_wrap=True)
+
+    def closing(self, episode: Episode, seconds: float, where: str) -> None:
+        """Say how it ended and where the record is."""
+        tokens = f" · {episode.num_tokens} tok" if episode.num_tokens else ""
+        self.console.print(Text(f" {ending(episode)} · {seconds:.1f} s{tokens}", "dim"))
+        if where:
+            self.console.print(Text(f" {where}", "dim"), soft_wrap=True)
+
+    def _turn(self, episode: Episode, number: int) -> None:
+        if self._streaming:
+            self.console.print()
+        for first, line in enumerate(lines(episode, number)):
+            hidden = not self.reasoning or self._streaming
+            if line.kind in ("think", "rethink") and hidden:
+                continue
+            self._line(line, str(number + 1) if first == 0 else "")
+        for image in episode.turns[number].images:
+            self._picture(image)
+        self._streaming = False
+
+    def _line(self, line: Line, number: str) -> None:
+        self._print_row(number, line.label, line.text, line.note, STYLES[line.kind])
+
+    def _print_row(self, number: str, label: str, text: str, note: str = "", style: str = "") -> None:
+        lead = f"{number:>2} {label:{LABEL_WIDTH}} "
+        width = max(20, self.console.width - len(lead) - len(note) - 2)
+        wrapped = Text(text, style).wrap(self.console, width)
+        for row, part in enumerate(wrapped):
+            head = Text(lead if row == 0 else " " * len(lead), "bold" if label == "answer" else "cyan")
+            tail = Text(f"{'':{max(0, width - part.cell_len)}}  {note}" if row == 0 and note else "", "dim")
+            self.console.print(Text.assemble(head, part, tail), soft_wrap=True)
+
+    def _picture(self, image: Image) -> None:
+        if self.pictures:
+            self.console.print(halfblocks(image.pixels, PICTURE_COLUMNS))
+
+
+def _scale(image: Image) -> str:
+    if image.spacing_mm is None:
+        return "no mm"
+    x, y = image.spacing_mm
+    return f"{x:.4g} mm/px" if abs(x - y) < 1e-6 * x else f"{x:.4g} x {y:.4g} mm/px"
