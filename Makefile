@@ -1,0 +1,58 @@
+# make ask     ask a real question of a real study, and watch it being read
+# make test    ruff, mypy, pytest
+# Both set up what they need in .venv first. Others: lint types tests slow bench picture clean
+#
+# A small torch without CUDA:  make test TORCH_INDEX=https://download.pytorch.org/whl/cpu
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH_INDEX ?=
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --constraint configs/constraints.txt
+RECIPE := pyproject.toml configs/constraints.txt
+QUESTION := How wide is the ascending aorta, from (629, 320) to (689, 435)?
+
+.PHONY: ask test lint types tests slow bench picture clean
+
+ask: $(VENV)/.ask
+	@$(BIN)/overread ask "$$($(BIN)/python -c 'from pydicom.data import get_testdata_file as f; print(f("JPGLosslessP14SV1_1s_1f_8b.dcm"))')" "$(QUESTION)"
+
+test: lint types tests
+
+lint: $(VENV)/.test
+	@echo "lint: ruff"
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
+
+types: $(VENV)/.test
+	@echo "types: mypy"
+	@$(BIN)/mypy
+
+tests: $(VENV)/.test
+	@echo "tests: pytest"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+slow: $(VENV)/.test
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
+
+bench: $(VENV)/.test
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/bench/tools.py
+
+clean:
+	rm -rf $(VENV)
+
+$(BIN)/python:
+	@echo "set-up: a virtual environment in $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "overread needs Python 3.11 or newer; try: make PYTHON=python3.11")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.ask: $(RECIPE) | $(BIN)/python
+	@echo "set-up: the reader and the study of the example (about 250 MB, no torch)"
+	@$(PIP) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.test: $(RECIPE) | $(BIN)/python
+	@echo "set-up: torch (the longest part)"
+	@$(PIP) torch==2.13.0 $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	@echo "set-up: what training and the tests need"
+	@$(PIP) --editable '.[train,view,dev]'
+	@touch $@ $(VENV)/.ask
