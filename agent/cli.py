@@ -9,7 +9,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any, NoReturn
 
 VERBS = {
@@ -48,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(overview(), end="")
         return DONE
     if arguments[0] == "--version":
+        from importlib.metadata import version
+
         print(f"overread {version('overread')}")
         return DONE
     signal.signal(signal.SIGTERM, _stop)
@@ -72,9 +73,9 @@ def run(arguments: list[str]) -> int:
     """Parse a command line and call its verb."""
     from cyclopts import App, CycloptsError
 
-    app = App(name="overread", help_on_error=False, suppress_keyboard_interrupt=False)
-    for name, (where, says) in VERBS.items():
-        app.command(where, name=name, help=says)
+    app = App(name="overread", help_format="plaintext", help_on_error=False, suppress_keyboard_interrupt=False)
+    for name, (where, _) in VERBS.items():
+        app.command(where, name=name)
     try:
         return app(arguments, exit_on_error=False, print_error=False, result_action="return_value") or DONE
     except CycloptsError as error:

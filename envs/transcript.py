@@ -61,13 +61,14 @@ def _act_lines(act: Act, shown: int) -> Iterator[Line]:
 
 def ending(episode: Episode) -> str:
     """How the episode ended, in one line."""
+    turns = f"{len(episode.turns)} turn{'' if len(episode.turns) == 1 else 's'}"
     if episode.stop == "answered":
         reward = f", reward {episode.verdict.reward:.3g}" if episode.verdict else ""
-        return f"answered in {len(episode.turns)} turns{reward}"
+        return f"answered in {turns}{reward}"
     if episode.stop is None:
-        return f"broken off after {len(episode.turns)} turns"
+        return f"broken off after {turns}"
     problem = f": {safe(episode.problem).strip().splitlines()[-1]}" if episode.problem else ""
-    return f"no answer after {len(episode.turns)} turns: {episode.stop.replace('_', ' ')}{problem}"
+    return f"no answer after {turns}: {episode.stop.replace('_', ' ')}{problem}"
 
 
 def spoken(arguments: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """`overread ask`: a question about a study, read before one's eyes."""
 
 import asyncio
+import inspect
 import json
 import sys
 import time
@@ -26,7 +27,7 @@ from tools.study import content_id
 def ask(
     *files_and_question: str,
     policy: Annotated[str | None, Parameter(name=["--policy", "-p"])] = None,
-    role: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
+    role: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", show_default=False)] = (),
     series: int | None = None,
     runs: Path = Path("runs"),
     log: bool = True,
@@ -36,7 +37,8 @@ def ask(
 ) -> int:
     """Ask a question about a study and watch it being read.
 
-    Examples:
+    For example:
+
         overread ask chest.dcm "Is there a nodule?" --policy models/Qwen2.5-VL-7B-Instruct
         overread ask --role current=now.png prior=then.png "What is new?"
 
@@ -77,8 +79,8 @@ def read(
     """Open the study, play one episode, keep its record, tell the answer."""
     chosen = settings.load()
     table = policy_table(chosen, policy)
-    question = asked(paths, text, series)
     env = environment(chosen.get("env", {}))
+    question = asked(paths, text, series)
     reader = build("agent.policies", table, on_text=display.stream)
     run = None if runs is None else new_run(runs / "ask")
     began = time.perf_counter()
@@ -115,8 +117,6 @@ def asked(paths: Sequence[tuple[str, Path]], text: str, series: int | None = Non
 
 def environment(table: dict[str, Any]) -> ReadingEnv:
     """The [env] table as an environment. Raises ConfigError."""
-    import inspect
-
     takes = dict(inspect.signature(ReadingEnv).parameters)
     takes.pop("tasks")
     check("env", table, takes)

@@ -18,13 +18,13 @@ SETTINGS = Group("Settings", sort_key=7)
 class Output:
     """How the result is told."""
 
-    json: Annotated[bool, Parameter(negative="")] = False
+    json: Annotated[bool, Parameter(negative="", show_default=False)] = False
     "One JSON object on stdout."
-    plain: Annotated[bool, Parameter(negative="")] = False
+    plain: Annotated[bool, Parameter(negative="", show_default=False)] = False
     "No colour, no pictures, no box drawing."
-    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", show_default=False)] = False
     "Nothing on stderr but errors."
-    debug: Annotated[bool, Parameter(negative="")] = False
+    debug: Annotated[bool, Parameter(negative="", show_default=False)] = False
     "Show the traceback of a failure."
 
 
@@ -33,9 +33,9 @@ class Output:
 class Settings:
     """Where settings come from: files, then OVERREAD_* variables, then --set."""
 
-    config: tuple[Path, ...] = ()
+    config: Annotated[tuple[Path, ...], Parameter(negative="", show_default=False)] = ()
     "A TOML file with [policy] and [env]; may be given again, the later wins."
-    set: tuple[str, ...] = ()
+    set: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = ()
     "A change such as env.max_turns=4; may be given again."
 
     def load(self) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Display:
         self.pictures = not plain and not quiet and self.console.is_terminal
         self.reasoning = reasoning
         self._streaming = False
+        self._opened = False
         self._told = 0
 
     def opening(self, names: Sequence[str], policy: str) -> None:
@@ -44,7 +45,8 @@ class Display:
 
     def watch(self, episode: Episode) -> None:
         """Tell of what is new in an episode."""
-        if not episode.turns:
+        if not self._opened:
+            self._opened = True
             for number, image in enumerate(episode.opening.images):
                 source = next(s for s in episode.question.study.sources if s.id == image.source)
                 self._print_row("", f"img{number}", f"{described(source, image.axis, image.index)}, {_scale(image)}")

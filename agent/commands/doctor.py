@@ -50,13 +50,14 @@ class Finding(NamedTuple):
 
 def doctor(
     *,
-    require: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
+    require: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", show_default=False)] = (),
     runs: Path = Path("runs"),
     output: Output = Output(),
 ) -> int:
     """Say what is installed, what works, and how to get the rest.
 
-    Examples:
+    For example:
+
         overread doctor
         overread doctor --require local train
 

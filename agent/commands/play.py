@@ -14,7 +14,7 @@ from agent.config import ConfigError
 
 def play(
     *files_and_question: str,
-    role: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
+    role: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", show_default=False)] = (),
     series: int | None = None,
     runs: Path = Path("runs"),
     settings: Settings = Settings(),
@@ -22,7 +22,8 @@ def play(
 ) -> int:
     """Be the reader yourself: the tools, the rules and the record are the same.
 
-    Examples:
+    For example:
+
         overread play scan.dcm "How wide is the vessel?"
 
     Parameters

@@ -20,7 +20,8 @@ def show(
 ) -> int:
     """Show a stored episode in the terminal.
 
-    Examples:
+    For example:
+
         overread show 7f3a
         overread show runs/ask/20261124-091500-7f3a --save reading.png
 

@@ -14,7 +14,7 @@ from envs.env import TOOLS
 from tools.lookup import find
 from tools.tool import Tool
 
-app = App(name="tools", help="List the image tools, or try one on a study.")
+app = App(name="tools", help_format="plaintext", help="List the image tools, or try one on a study.")
 
 
 @app.command
@@ -39,14 +39,15 @@ def call(
     tool: str,
     *files: str,
     args: str = "{}",
-    role: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
+    role: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", show_default=False)] = (),
     series: int | None = None,
     save: Path = Path("view.png"),
     output: Output = Output(),
 ) -> int:
     """Try one tool on one study.
 
-    Examples:
+    For example:
+
         overread tools call measure echo.dcm --args '{"start": [629, 320], "end": [689, 435]}' --json
         overread tools call window ct.dcm --args '{"preset": "bone"}' --save bone.png
 
