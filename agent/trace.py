@@ -9,16 +9,18 @@
 One writer a file; append and flush. A killed writer leaves at most one broken last line: readers skip and count it.
 """
 
+import io
 import json
 import os
+import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self, get_args
 
-import cv2
 import numpy as np
 
+from agent.png import png
 from envs.episode import Episode, Stop, Turn
 from tools.image import Image
 from tools.tool import Observation
@@ -46,10 +48,11 @@ class Writer:
         (folder / "images").mkdir(parents=True, exist_ok=True)
         (folder / "episodes").mkdir(exist_ok=True)
         base = folder / "episodes" / worker
-        self._lines = open(base.with_suffix(".jsonl"), "ab")
-        self._tokens = open(base.with_suffix(".tokens"), "ab")
-        self._index = open(base.with_suffix(".index"), "ab")
+        self._lines, self._tokens, self._index = (
+            open(base.with_suffix(suffix), "ab", buffering=0) for suffix in (".jsonl", ".tokens", ".index")
+        )
         self._worker = worker
+        self._kept: set[str] = set()
         self._end_broken_line(base.with_suffix(".jsonl"))
 
     def __enter__(self) -> Self:
@@ -61,21 +64,20 @@ class Writer:
     def write(self, episode: Episode) -> None:
         """Add an episode; also one that was broken off."""
         for image in every_image(episode):
-            _keep_pixels(self.folder, image)
+            if image.hash and image.hash not in self._kept:
+                _keep_pixels(self.folder, image)
+                self._kept.add(image.hash)
         if not episode.id:
             number = self._index.tell() // ROW.itemsize
             episode = episode.model_copy(update={"id": f"{self._worker}-{number}"})
         packed, counts = _packed(episode)
         where = {"offset": self._tokens.tell(), "length": len(packed), "turns": counts}
-        self._tokens.write(packed)
-        self._tokens.flush()
+        _write(self._tokens, packed)
         text = episode.model_dump_json(exclude=NO_TOKENS)  # type: ignore[arg-type]
         line = f'{{"tokens":{json.dumps(where)},{text[1:]}\n'.encode()
         row = _row(episode, self._lines.tell(), len(line))
-        self._lines.write(line)
-        self._lines.flush()
-        self._index.write(row)
-        self._index.flush()
+        _write(self._lines, line)
+        _write(self._index, row)
 
     def close(self) -> None:
         for file in (self._lines, self._tokens, self._index):
@@ -89,6 +91,13 @@ class Writer:
             file.seek(size - 1)
             if file.read(1) != b"\n":
                 self._lines.write(b"\n")
+
+
+def _write(file: io.RawIOBase, data: bytes) -> None:
+    """All of the bytes, or OSError."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def describe(folder: Path, **facts: Any) -> None:
@@ -139,14 +148,11 @@ def every_image(episode: Episode) -> Iterator[Image]:
 
 def _keep_pixels(folder: Path, image: Image) -> None:
     path = _pixels_path(folder, image)
-    if path.exists() or not image.hash:
+    if path.exists():
         return
     path.parent.mkdir(exist_ok=True)
-    pixels = image.pixels if image.pixels.ndim == 2 else image.pixels[..., ::-1]
-    # level 1 is about ten times as fast as the usual 6 for about a tenth more bytes
-    _, png = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     draft = path.with_suffix(f".{os.getpid()}.new")
-    draft.write_bytes(png.tobytes())
+    draft.write_bytes(png(image.pixels))
     draft.replace(path)
 
 
@@ -159,7 +165,7 @@ def _packed(episode: Episode) -> tuple[bytes, list[tuple[int, int]]]:
     parts, counts = [], []
     for turn in episode.turns:
         ids, logprobs = turn.reply.token_ids, turn.reply.logprobs
-        parts += [np.asarray(ids, "<i4").tobytes(), np.asarray(logprobs, "<f4").tobytes()]
+        parts += [struct.pack(f"<{len(ids)}i", *ids), struct.pack(f"<{len(logprobs)}f", *logprobs)]
         counts.append((len(ids), len(logprobs)))
     return b"".join(parts), counts
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from agent.cli import DONE, UNFIT
 from agent.commands.common import Output, Settings, policy_table
 from agent.commands.display import Display
 from agent.config import ConfigError, build, call, check
@@ -85,15 +86,16 @@ def read(
     run = None if runs is None else new_run(runs / "ask")
     began = time.perf_counter()
     display.opening([f"{path}" + (f" ({name})" if name else "") for name, path in paths], table["name"])
+    kept = True
     try:
         asyncio.run(play(env, reader, question, watch=display.watch))
     finally:  # also what was broken off is kept
         if run is not None and env.started:
-            keep(run, env.episode.model_copy(update={"policy": table["name"]}), chosen)
+            kept = keep(run, env.episode.model_copy(update={"policy": table["name"]}), chosen)
     seconds = time.perf_counter() - began
     display.closing(env.episode, seconds, f"trace {run} · overread show {run}" if run else "")
     tell(env.episode, seconds, run, output)
-    return 0
+    return DONE if kept else UNFIT
 
 
 def sorted_out(words: Sequence[str], roles: Sequence[str]) -> tuple[list[tuple[str, Path]], str]:
@@ -124,11 +126,16 @@ def environment(table: dict[str, Any]) -> ReadingEnv:
     return env
 
 
-def keep(run: Path, episode: Episode, settings: dict[str, Any]) -> None:
-    """Write the record of one episode."""
-    describe(run, kind="ask", policy=episode.policy, settings=settings, notice=episode.notice, stop=episode.stop)
-    with Writer(run) as writer:
-        writer.write(episode)
+def keep(run: Path, episode: Episode, settings: dict[str, Any]) -> bool:
+    """Write the record of one episode. False, and said on stderr, where the disk does not take it."""
+    try:
+        describe(run, kind="ask", policy=episode.policy, settings=settings, notice=episode.notice, stop=episode.stop)
+        with Writer(run) as writer:
+            writer.write(episode)
+    except OSError as error:
+        print(f"error: the record in {run} is not whole: {error.strerror}", file=sys.stderr)
+        return False
+    return True
 
 
 def tell(episode: Episode, seconds: float, run: Path | None, output: Output) -> None:
