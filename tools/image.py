@@ -190,9 +190,9 @@ def fitted(window: Box, aspect: float, limit: int) -> tuple[int, int]:
 def source_aspect(source: Source, axis: int) -> float:
     """The height of a pixel of a plane over its width; 1 where the file does not say."""
     if source.spacing_mm is None:
-        return 1.0
+        return source.aspect if source.axes == "yx" or axis == 0 else 1.0
     y, x = (s for a, s in enumerate(source.spacing_mm) if source.axes == "yx" or a != axis)
-    return y / x
+    return y / x if min(y, x) > 0 else 1.0
 
 
 def first_view(source: Source, limit: int = VIEW_PX) -> Image:

@@ -60,9 +60,12 @@ class Source(Frozen):
     inverted: bool = False
     """True where small values are shown bright: MONOCHROME1."""
     spacing_mm: tuple[float, ...] | None = None
-    """Distance between neighbours along each of `axes`, mm (a film has 0.0 for time); None: the file does not say."""
-    spacing_note: str = "the file does not state a pixel size"
+    """Distance between neighbours along each of `axes`, mm; 0.0 along an axis that has none (the time of a film, slices
+    that lie unevenly); None: the file does not say."""
+    spacing_note: str = ""
     """What the spacing refers to, or why there is none."""
+    aspect: float = 1.0
+    """The height of a pixel over its width, where the file states that and no size."""
     regions: tuple[Region, ...] = ()
     """Parts with a scale of their own. Where there are any, nothing outside them has a scale."""
     orientation: tuple[str, ...] | None = None
@@ -131,18 +134,20 @@ class Source(Frozen):
 
     def scale(self, axis: int = 0, where: Box | None = None) -> Scale:
         """The size of a pixel of the planes across `axis`, in the part `where` (px of the plane) or everywhere."""
-        if self.regions:
+        if self.regions and (self.axes == "yx" or axis == 0):
             whole = where or Box(x0=0, y0=0, x1=self.plane_shape(axis)[1], y1=self.plane_shape(axis)[0])
             inside = [r for r in self.regions if r.box.intersection(whole) == whole]
             if not inside:
                 return Scale(mm=None, note="this part of the picture does not lie inside one region with a scale")
             return min(inside, key=lambda r: r.box.area).scale  # the innermost: a region may lie on another
         if self.spacing_mm is None:
-            return Scale(mm=None, note=self.spacing_note)
+            return Scale(mm=None, note=self.spacing_note or "the file does not state a pixel size")
         if self.axes == "yx":
             y, x = self.spacing_mm
         else:
             y, x = (s for a, s in enumerate(self.spacing_mm) if a != axis)
+        if min(y, x) <= 0:
+            return Scale(mm=None, note=self.spacing_note or "the file does not state a pixel size")
         return Scale(mm=(x, y), note=self.spacing_note)
 
 

@@ -1,0 +1,234 @@
+"""Read the frames of a DICOM file one at a time."""
+
+import io
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from tools.files.dicom_codecs import decoder
+from tools.files.dicom_values import item, items, number, numbers, word
+from tools.files.file import File, FileError
+from tools.files.stacked import Frame
+
+if TYPE_CHECKING:
+    from pydicom.dataset import FileDataset
+
+KEYWORDS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
+
+
+class Pixels(NamedTuple):
+    """Where the frames of a file lie, and how they are decoded."""
+
+    open: Callable[[], BinaryIO]
+    """The file at the first byte of the pixel data."""
+    size: int
+    """How many bytes there are, from there on."""
+    syntax: str
+    """UID of the transfer syntax."""
+    options: dict[str, Any]
+    """What pydicom's decoders must be told."""
+    dtype: str
+    """Type of the values of a frame, as numpy writes it."""
+
+    @property
+    def colored(self) -> bool:
+        """Whether frames are (H, W, 3)."""
+        return self.options["samples_per_pixel"] == 3 or self.options["photometric_interpretation"] == "PALETTE COLOR"
+
+    @property
+    def frames(self) -> int:
+        """How many frames there are."""
+        return self.options["number_of_frames"]
+
+    @property
+    def width(self) -> int:
+        return self.options["columns"]
+
+    @property
+    def height(self) -> int:
+        return self.options["rows"]
+
+
+def read_header(file: File) -> "tuple[FileDataset, int]":
+    """All of a DICOM file that comes before its pixels, and where in the file they begin."""
+    import pydicom
+
+    with file.reading("the DICOM header"), file.path.open("rb") as stream:
+        return pydicom.dcmread(stream, stop_before_pixels=True, force=True), stream.tell()
+
+
+def find_pixels(file: File, header: "FileDataset", at: int) -> Pixels:
+    """Where the frames of a file are. Raises FileError where it has no picture, or one that cannot be decoded."""
+    with file.reading("the DICOM header"):
+        pixels = _found(file, header, at)
+    if pixels is None:
+        raise _without_picture(file, header)
+    _check(file, pixels)
+    return pixels
+
+
+def frame_reader(file: File, header: "FileDataset", pixels: Pixels) -> Frame:
+    """Decode one frame at a time: (H, W), or (H, W, 3) RGB, in the type it is stored in. Raises FileError."""
+    from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+
+    coded = decoder(pixels.syntax)
+    colored = pixels.options["photometric_interpretation"] == "PALETTE COLOR"
+    looked_up = bool(items(header, "ModalityLUTSequence"))
+
+    def read(index: int) -> np.ndarray:
+        with file.reading(f"frame {index + 1}"), pixels.open() as stream:
+            plane, _ = coded.as_array(stream, index=index, **pixels.options)
+            if colored:
+                plane = apply_color_lut(plane, header)
+            elif looked_up:
+                plane = apply_modality_lut(plane, header)
+        return np.ascontiguousarray(plane, plane.dtype.newbyteorder("="))
+
+    return read
+
+
+def _found(file: File, header: "FileDataset", at: int) -> Pixels | None:
+    import pydicom
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    syntax = _syntax(header)
+    if syntax == DeflatedExplicitVRLittleEndian:  # the whole data set is one compressed stream
+        inflated = pydicom.dcmread(file.path, force=True)
+        if "PixelData" not in inflated:
+            return None
+        data = inflated.PixelData
+        options = _options(file, header, 0x7FE00010, inflated["PixelData"].VR)
+        return Pixels(lambda: io.BytesIO(data), len(data), syntax, options, _type(header, options))
+    with file.path.open("rb") as stream:
+        stream.seek(at)
+        start = _start(stream, header)
+    if start is None:
+        return None
+    tag, vr, offset, length = start
+
+    def open() -> BinaryIO:
+        opened = file.path.open("rb")
+        opened.seek(offset)
+        return opened
+
+    options = _options(file, header, tag, vr)
+    return Pixels(open, min(length, file.size - offset), syntax, options, _type(header, options))
+
+
+def _syntax(header: "FileDataset") -> str:
+    """The transfer syntax; for a file that does not name one, the uncompressed one it was read with."""
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    if named := header.file_meta.get("TransferSyntaxUID"):
+        return str(named)
+    implicit, little = header.original_encoding
+    return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+
+
+def _start(stream: BinaryIO, header: "FileDataset") -> tuple[int, str, int, int] | None:
+    """Tag, value representation, offset and length of the pixel data, where `stream` stands. DICOM PS3.5 7.1."""
+    order, at = "<" if header.original_encoding[1] else ">", stream.tell()
+    start = stream.read(12)
+    if len(start) < 12:
+        return None
+    group, element = struct.unpack_from(f"{order}HH", start)
+    tag, vr = group << 16 | element, start[4:6]
+    if tag not in KEYWORDS:
+        return None
+    if vr in (
+        b"OB",
+        b"OW",
+        b"OF",
+        b"OD",
+        b"UN",
+    ):  # asked here, since files exist that name another syntax than they use
+        return tag, vr.decode("ascii"), at + 12, struct.unpack_from(f"{order}I", start, 8)[0]
+    return tag, "OW", at + 8, struct.unpack_from(f"{order}I", start, 4)[0]
+
+
+def _options(file: File, header: "FileDataset", tag: int, vr: str) -> dict[str, Any]:
+    from pydicom.pixels.utils import as_pixel_options
+
+    count = number(header, "NumberOfFrames")
+    if header.get_item("NumberOfFrames") and (count is None or count != int(count)):
+        raise file.refuse("its header states a number of frames that is no whole number")
+    options = as_pixel_options(
+        header, pixel_vr=vr, pixel_keyword=KEYWORDS[tag], number_of_frames=max(1, int(count or 1))
+    )
+    if options.get("planar_configuration") is None:
+        options["planar_configuration"] = 0  # the standard wants it for colour, yet it is often left out
+    if options.get("photometric_interpretation") == "XYB":
+        options["photometric_interpretation"] = "RGB"  # what a JPEG XL decoder gives
+    return options
+
+
+def _type(header: "FileDataset", options: dict[str, Any]) -> str:
+    """What a frame is made of when palette and lookup table are applied. DICOM PS3.3 C.7.6.3.1.5 and C.11.1.1."""
+    table = (
+        header if options.get("photometric_interpretation") == "PALETTE COLOR" else item(header, "ModalityLUTSequence")
+    )
+    keyword = "LUTDescriptor" if table is not header else "RedPaletteColorLookupTableDescriptor"
+    if depth := numbers(table, keyword)[2:]:
+        return "|u1" if depth[0] <= 8 else "<u2"
+    size = max(1, (options.get("bits_allocated") or 8) // 8)
+    sign = "f" if "Float" in options["pixel_keyword"] else "i" if options.get("pixel_representation") == 1 else "u"
+    return np.dtype(f"{sign}{size}").str
+
+
+def _check(file: File, pixels: Pixels) -> None:
+    """Refuse, before anything is decoded, what cannot be."""
+    options = pixels.options
+    if missing := {"rows", "columns", "bits_allocated", "samples_per_pixel", "photometric_interpretation"} - {
+        name for name, found in options.items() if found not in (None, "")
+    }:
+        raise file.refuse(f"its header does not state {', '.join(sorted(missing))}, without which pixels mean nothing")
+    file.check_plane(pixels.width, pixels.height)
+    try:
+        coded = decoder(pixels.syntax)
+    except NotImplementedError:
+        raise file.refuse(
+            f"its pixels are stored as {_named(pixels.syntax)}, which cannot be decoded; convert it first"
+        ) from None
+    with file.reading("the description of its pixels"):
+        needed = _frame_bytes(options) * pixels.frames if coded.is_native else _fragments(pixels)
+    have = pixels.size if coded.is_native else pixels.frames
+    if coded.is_native and have < needed:
+        raise file.refuse(f"the file is cut short: its pixels need {needed:.0f} bytes and it has {have}")
+    if not coded.is_native and needed < have:
+        raise file.refuse(f"the file is cut short: its header states {have} frames and it has {needed:.0f}")
+
+
+def _frame_bytes(options: dict[str, Any]) -> float:
+    size = options["rows"] * options["columns"] * options["samples_per_pixel"] * options["bits_allocated"] / 8
+    # two pixels share their colour: DICOM PS3.3 C.7.6.3.1.2
+    return size * 2 / 3 if options["photometric_interpretation"] == "YBR_FULL_422" else size
+
+
+def _fragments(pixels: Pixels) -> int:
+    """How many frames there can be at most."""
+    from pydicom.encaps import parse_basic_offsets, parse_fragments
+
+    with pixels.open() as stream:
+        parse_basic_offsets(stream)
+        return parse_fragments(stream)[0]
+
+
+def _without_picture(file: File, header: "FileDataset") -> FileError:
+    if not len(header):
+        return file.refuse("it is not a DICOM file, or nothing of it is left")
+    return file.refuse(f"it is a DICOM file without a picture{_kind(header)}; give the files that hold the pictures")
+
+
+def _kind(header: "FileDataset") -> str:
+    from pydicom.uid import UID_dictionary
+
+    uid = word(header, "SOPClassUID") or str(header.file_meta.get("MediaStorageSOPClassUID", ""))
+    return f" ({UID_dictionary[uid][0]})" if uid in UID_dictionary else ""
+
+
+def _named(syntax: str) -> str:
+    from pydicom.uid import UID_dictionary
+
+    return UID_dictionary[syntax][0] if syntax in UID_dictionary else "something that DICOM does not define"
