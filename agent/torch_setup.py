@@ -36,7 +36,7 @@ def repair_torchvision() -> None:
     import torch
 
     try:
-        import torchvision  # noqa: F401
+        import torchvision
     except ModuleNotFoundError:
         return
     except RuntimeError as error:

@@ -18,6 +18,7 @@ def chat_for(folder: str | Path) -> Chat:
     except (ValueError, KeyError, TypeError):
         raise PolicyError(f"{path} does not say what model it is: no 'model_type'") from None
     if family not in names("agent.chats"):
-        raise PolicyError(f"{folder} holds a {family!r} model; the families known are: {', '.join(names('agent.chats'))}")
+        known = ", ".join(names("agent.chats"))
+        raise PolicyError(f"{folder} holds a {family!r} model; the families known are: {known}")
     chat: Chat = find("agent.chats", family)(Path(folder))
     return chat

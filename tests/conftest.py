@@ -1,0 +1,83 @@
+"""Shared pieces: a question with a true answer, an environment, a chat whose tokens are bytes, tiny models."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from agent.coordinates import in_pixels
+from agent.render import Chat
+from envs.env import ReadingEnv
+from envs.episode import Question, Truth
+from envs.tasks.discs import discs
+from tests.tiny import build
+
+
+def needs(*packages: str) -> None:
+    """Skip the test, and say why, where a package is not installed."""
+    for package in packages:
+        if find_spec(package) is None:
+            pytest.skip(f"needs {package}, which is not installed")
+
+
+@pytest.fixture
+def task() -> tuple[Question, Truth]:
+    """A film of 256 by 256 px, and what is true of it."""
+    return next(discs("test"))
+
+
+@pytest.fixture
+def question(task: tuple[Question, Truth]) -> Question:
+    return task[0]
+
+
+@pytest.fixture
+def make_env(task: tuple[Question, Truth]) -> Callable[..., ReadingEnv]:
+    """A new environment on that film, with any other settings."""
+    return lambda **more: ReadingEnv([task], **{"tools": ["zoom", "crop"], **more})
+
+
+@pytest.fixture
+def chat() -> Chat:
+    """One token a byte; 256 opens a message, 257 ends it, an image is 258, then 259 for each 28 by 28 px, then 260."""
+    return Chat(
+        encode=lambda text: list(text.encode()),
+        quote=lambda text: list(text.encode()),
+        decode=lambda ids: bytes(i for i in ids if i < 256).decode(),
+        open=lambda role: [256, *f"{role}\n".encode()],
+        end=257,
+        gap=(10,),
+        image=lambda image: [258, *[259] * (image.width // 28 * (image.height // 28)), 260],
+        pad=259,
+        banned=(258, 259, 260),
+        picture=lambda image: image.pixels,
+        coordinates=in_pixels(lambda image: (image.width * 2, image.height * 2)),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny model of a family, made when first asked for."""
+    made: dict[str, Path] = {}
+
+    def folder(family: str) -> Path:
+        needs("torch", "torchvision", "transformers")
+        if family not in made:
+            made[family] = build(family, tmp_path_factory.mktemp("models") / f"tiny-{family}")
+        return made[family]
+
+    return folder
+
+
+@pytest.fixture(scope="session", params=["qwen2_5_vl", "qwen3_vl"])
+def family(request: pytest.FixtureRequest) -> str:
+    """Each family of models in turn."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_models: Callable[[str], Path], family: str) -> Path:
+    """The folder of a tiny model, of each family in turn."""
+    return tiny_models(family)
