@@ -93,5 +93,7 @@ def safe_modality(header: "Dataset") -> str:
 
 def safe_window_name(text: str) -> str:
     """What a window is for, where that is said in the usual words; else empty, since the field is free text."""
-    known = [part for part in re.split(r"[^A-Za-z0-9]+", text) if part]
-    return text.strip() if known and all(part.upper() in WINDOW_WORDS or part.isdigit() for part in known) else ""
+    parts = [part.upper() for part in re.split(r"[^A-Za-z0-9]+", text) if part]
+    usual = [part for part in parts if part in WINDOW_WORDS]
+    numbered = [part for part in parts if len(part) == 1 and part.isdigit()]
+    return text.strip() if usual and len(usual) + len(numbered) == len(parts) else ""

@@ -1,5 +1,6 @@
 """One file as it was given: what may be said of it, and how it is refused."""
 
+import logging
 import os
 import stat
 import warnings
@@ -97,8 +98,9 @@ def look(path: Path, name: str) -> File:
 
 
 def hush() -> None:
-    """Keep warnings of the libraries that read headers to themselves: they quote header values.
+    """Keep warnings and logs of the libraries that read headers to themselves: they quote header values.
 
     A filter is set rather than `catch_warnings` entered, which is not safe where frames are decoded in threads.
     """
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
     warnings.filterwarnings("ignore", module=r"(pydicom|nibabel|PIL)\b")

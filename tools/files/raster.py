@@ -13,7 +13,7 @@ from tools.study import Source, content_id
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "WEBP")
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 NO_SCALE = "a picture file states no size on the patient (its dpi is for printing)"
 TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (1, False), 7: (1, True), 8: (3, False)}
 """(quarter turns clockwise, mirrored left to right before that) that show a picture upright, by its orientation tag.
