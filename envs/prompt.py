@@ -38,7 +38,7 @@ def described(source: Source, axis: int, index: int) -> str:
     what = {"yx": "image", "zyx": "volume", "tyx": "film"}[source.axes]
     words = [word for word in (source.role, source.modality, what) if word]
     size = " x ".join(str(n) for n in reversed(source.shape))
-    scale = "no scale" if source.spacing_mm is None and not source.regions else "scale known"
+    scale = "scale known in parts" if source.regions else "scale known" if source.spacing_mm else "no scale"
     where = f", {_unit(source, axis)} {index} of 0 to {source.count(axis) - 1}" if source.axes != "yx" else ""
     return f"{' '.join(words)}, {size}{where}, {scale}"
 

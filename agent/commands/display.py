@@ -34,7 +34,7 @@ class Display:
         """Say what is read, and by whom."""
         self.console.print(Text(f" {NOTICE}", "dim"))
         for name in names:
-            self.console.print(Text(f" {name}", "bold"))
+            self.console.print(Text(f" {safe(name)}", "bold"), soft_wrap=True)
         self.console.print(Text(f" read by {policy}", "dim"))
 
     def question(self, episode: Episode) -> None:
@@ -49,7 +49,7 @@ class Display:
             self._opened = True
             for number, image in enumerate(episode.opening.images):
                 source = next(s for s in episode.question.study.sources if s.id == image.source)
-                self._print_row("", f"img{number}", f"{described(source, image.axis, image.index)}, {_scale(image)}")
+                self._print_row("", f"img{number}", f"{described(source, image.axis, image.index)}{_scale(image)}")
                 self._picture(image)
         for number in range(self._told, len(episode.turns)):
             self._turn(episode, number)
@@ -102,6 +102,6 @@ class Display:
 
 def _scale(image: Image) -> str:
     if image.spacing_mm is None:
-        return "no mm"
+        return ""
     x, y = image.spacing_mm
-    return f"{x:.4g} mm/px" if abs(x - y) < 1e-6 * x else f"{x:.4g} x {y:.4g} mm/px"
+    return f", {x:.4g} mm/px" if abs(x - y) < 1e-6 * x else f", {x:.4g} x {y:.4g} mm/px"
