@@ -76,8 +76,11 @@ class Image(Frozen):
     _path: Path | None = PrivateAttr(default=None)
 
     @classmethod
-    def of(cls, source: Source, axis: int = 0, index: int = 0, *, limit: int = VIEW_PX, **recipe: Any) -> "Image":
-        """The whole of a plane, upright by the radiological convention where its orientation is known."""
+    def of(cls, source: Source, /, axis: int = 0, index: int = 0, *, limit: int = VIEW_PX, **recipe: Any) -> "Image":
+        """The whole of a plane, upright by the radiological convention where its orientation is known.
+
+        A recipe with the `source` id of another says that its coordinates are those of that one, as a difference has.
+        """
         height, width = source.plane_shape(axis)
         recipe.setdefault("window", Box(x0=0, y0=0, x1=width, y1=height))
         if "mirrored" not in recipe and "turns" not in recipe:
@@ -103,7 +106,8 @@ class Image(Frozen):
             sideways = recipe.get("turns", 0) % 2
             recipe["width"], recipe["height"] = (height, width) if sideways else (width, height)
         draft = cls(id="", **recipe)
-        image = draft.model_copy(update={"id": content_id(RENDERING, source.id.encode(), draft.model_dump_json().encode())})
+        id = content_id(RENDERING, source.id.encode(), draft.model_dump_json().encode())
+        image = draft.model_copy(update={"id": id})
         image._source = source
         return image
 
@@ -128,8 +132,9 @@ class Image(Frozen):
     def from_source(self) -> Affine:
         """From px of the plane to px of this view."""
         width, height = self.upright_size
-        cut = shift(-self.window.x0, -self.window.y0).then(scaling(width / self.window.width, height / self.window.height))
-        return cut.then(oriented(width, height, self.turns, self.mirrored))
+        cut = shift(-self.window.x0, -self.window.y0)
+        sized = cut.then(scaling(width / self.window.width, height / self.window.height))
+        return sized.then(oriented(width, height, self.turns, self.mirrored))
 
     @property
     def box(self) -> Box:
@@ -161,9 +166,9 @@ class Image(Frozen):
             from PIL import Image as PILImage
 
             return np.asarray(PILImage.open(self._path))
-        from tools.render import render
+        from tools.render import rendered
 
-        return render(self, self.data)
+        return rendered(self, self.data)
 
     def shown(self) -> "Image":
         """This image with its pixels drawn and their hash in the record."""
@@ -196,9 +201,9 @@ def source_aspect(source: Source, axis: int) -> float:
 
 
 def first_view(source: Source, limit: int = VIEW_PX) -> Image:
-    """What is shown of a source before anything is asked: all of a picture, the middle of a volume, the start of a film.
+    """What is shown of a source before anything is asked.
 
-    The middle of a volume is an axial plane where its orientation is known.
+    All of a picture; the start of a film; the middle of a volume, an axial plane where its orientation is known.
     """
     axis = 0
     if source.axes == "zyx" and source.orientation is not None:
@@ -237,13 +242,9 @@ def upright(source: Source, axis: int) -> tuple[bool, int]:
     if source.orientation is None:
         return False, 0
     down, right = (o for a, o in enumerate(source.orientation) if source.axes == "yx" or a != axis)
-    axial = {*"LRAP"} >= {down, right}
-    wanted_down = "P" if axial else "I"
-    for mirrored in (False, True):
-        for turns in range(4):
-            if turned_letters(right, down, mirrored, turns) in ((r, wanted_down) for r in ("L", "P") if r != wanted_down):
-                return mirrored, turns
-    return False, 0
+    wanted = [("L", "P")] if {*"LRAP"} >= {down, right} else [("L", "I"), ("P", "I")]
+    ways = [(mirrored, turns) for mirrored in (False, True) for turns in range(4)]
+    return next((way for way in ways if turned_letters(right, down, *way) in wanted), (False, 0))
 
 
 def turned_letters(right: str, down: str, mirrored: bool, turns: int) -> tuple[str, str]:

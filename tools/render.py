@@ -15,7 +15,7 @@ LINE_PX = 3
 """Width of a drawn box, px of the view: as ViTAR's mark tool draws it."""
 
 
-def render(image: Image, source: Source) -> np.ndarray:
+def rendered(image: Image, source: Source) -> np.ndarray:
     """(height, width) or (height, width, 3), uint8."""
     stored = _cut(source.plane(image.axis, image.index), image.window)
     pixels = _greys(image, source, _resized(stored, image.upright_size))
@@ -32,13 +32,16 @@ def _cut(plane: np.ndarray, window: Box) -> np.ndarray:
 
 
 def _resized(stored: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Cubic when a side grows, area means when both shrink."""
-    if stored.shape[1::-1] == size:
+    """Area means along a side that shrinks, then cubic along one that grows."""
+    height, width = stored.shape[:2]
+    if (width, height) == size:
         return stored
     if stored.dtype not in (np.uint8, np.uint16, np.int16, np.float32, np.float64):
         stored = stored.astype(np.float32)
-    shrinks = size[0] <= stored.shape[1] and size[1] <= stored.shape[0]
-    return cv2.resize(np.ascontiguousarray(stored), size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    shrunk = (min(width, size[0]), min(height, size[1]))
+    if shrunk != (width, height):
+        stored = cv2.resize(np.ascontiguousarray(stored), shrunk, interpolation=cv2.INTER_AREA)
+    return stored if shrunk == size else cv2.resize(np.ascontiguousarray(stored), size, interpolation=cv2.INTER_CUBIC)
 
 
 def _greys(image: Image, source: Source, stored: np.ndarray) -> np.ndarray:

@@ -17,6 +17,9 @@ from tools.image import Image, Place
 
 Size = tuple[int, int]
 
+THINNEST_PX = 0.001
+"""A box thinner than this is empty: it would vanish among the digits of a large coordinate."""
+
 
 class Spot(Frozen):
     """A place that an observation speaks of, px of the image with this id."""
@@ -39,8 +42,8 @@ class Observation(Frozen):
         """The text with its spots filled in: moved by `move`, then rounded to whole numbers."""
         text = self.text
         for number, spot in enumerate(self.spots):
-            shape = [round(n) for n in move(spot).model_dump()]
-            text = text.replace(f"{{{number}}}", str(shape))
+            coordinates: Any = move(spot).model_dump()
+            text = text.replace(f"{{{number}}}", str([round(n) for n in coordinates]))
         return text
 
 
@@ -85,9 +88,12 @@ class Tool:
     @property
     def schema(self) -> dict[str, Any]:
         """The tool as the policy is told of it: name, description, JSON schema of the arguments."""
-        return {"name": self.name, "description": self.description, "parameters": _plain(self.arguments.model_json_schema())}
+        parameters = _plain(self.arguments.model_json_schema())
+        return {"name": self.name, "description": self.description, "parameters": parameters}
 
-    def call(self, arguments: Mapping[str, Any], images: Mapping[str, Image], canvas: Mapping[str, Size] | None = None) -> Call:
+    def call(
+        self, arguments: Mapping[str, Any], images: Mapping[str, Image], canvas: Mapping[str, Size] | None = None
+    ) -> Call:
         """Check the arguments and put images in place of their names. Raises ToolError.
 
         `canvas` is the size of each image in the coordinates that the arguments are written in; without it they
@@ -103,7 +109,8 @@ class Tool:
         places: dict[str, tuple[Place, ...]] = {}
         for name, value in given.items():
             if shapes := _shapes(value):
-                moved = [self._on(image, _scaled(s, image.width / width, image.height / height), name) for s in shapes]
+                inside = [self._inside(shape, width, height, name) for shape in shapes]
+                moved = [_scaled(shape, image.width / width, image.height / height) for shape in inside]
                 given[name] = tuple(moved) if isinstance(value, list | tuple) else moved[0]
                 places[name] = tuple(image.place(shape) for shape in moved)
         return Call(self.function, given, places)
@@ -125,13 +132,15 @@ class Tool:
             raise ToolError(f"{self.name}: you have not seen {name!r} yet; wait until it is shown")
         return (image.width, image.height) if canvas is None else canvas[name]
 
-    def _on(self, image: Image, shape: Box | Point, argument: str) -> Box | Point:
-        """The part of a shape that lies on the image; refused where there is none."""
-        inside = shape.intersection(image.box) if isinstance(shape, Box) else image.box.contains(shape) and shape
+    def _inside(self, shape: Box | Point, width: int, height: int, argument: str) -> Box | Point:
+        """The part of a shape that lies on an image of this size; refused where there is none."""
+        whole = Box(x0=0, y0=0, x1=width, y1=height)
+        inside = shape.intersection(whole) if isinstance(shape, Box) else whole.contains(shape) and shape
+        numbers = ", ".join(f"{n:g}" for n in shape.model_dump())
         if not inside:
-            numbers = ", ".join(f"{n:g}" for n in shape.model_dump())
-            size = f"{image.width} by {image.height}"
-            raise ToolError(f"{self.name}: {argument} [{numbers}] lies outside the image, which is {size}")
+            raise ToolError(f"{self.name}: {argument} [{numbers}] lies outside the image, which is {width} by {height}")
+        if isinstance(inside, Box) and min(inside.width, inside.height) < THINNEST_PX:
+            raise ToolError(f"{self.name}: {argument} [{numbers}] is empty; a box needs a width and a height")
         return inside
 
 
@@ -154,7 +163,7 @@ def _told(error: ValidationError) -> str:
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """A JSON schema without titles and references, as short as it can be said."""
+    """A JSON schema without titles, references and nulls, as short as it can be said."""
     definitions = schema.get("$defs", {})
 
     def walk(node: Any) -> Any:
@@ -164,6 +173,10 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
             return node
         if "$ref" in node:
             return walk(definitions[node["$ref"].rpartition("/")[2]])
+        kinds = [part for part in node.get("anyOf", ()) if part != {"type": "null"}]
+        if len(kinds) == 1:  # what may be left out need not be told that it may be null
+            rest = {k: v for k, v in node.items() if k != "anyOf" and (k, v) != ("default", None)}
+            return {**walk(kinds[0]), **walk(rest)}
         return {k: {n: walk(v) for n, v in node[k].items()} if k == "properties" else walk(node[k])
                 for k in node if k not in ("title", "$defs")}  # fmt: skip
 

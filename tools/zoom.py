@@ -14,7 +14,9 @@ def zoom(image: Image, box: Box, factor: Annotated[float, Field(ge=1, le=16)] = 
     """Show the region `box` of an image enlarged `factor` times, cut from the source so that detail is gained."""
     window = whole_pixels(image, box)
     shown = image.from_source.box(window)
-    factor = min(factor, image.limit / max(shown.width, shown.height))
-    size = {"width": max(1, round(shown.width * factor)), "height": max(1, round(shown.height * factor))}
+    most = image.limit / max(shown.width, shown.height)
+    larger = min(factor, most)
+    size = {"width": max(1, round(shown.width * larger)), "height": max(1, round(shown.height * larger))}
     view = image.look(window=window, **size)
-    return Observation(text=described(view), images=(view,))
+    less = f"; {factor:g} times was too much, as no view is larger than {image.limit}" if factor > most else ""
+    return Observation(text=f"{described(view)}{less}", images=(view,))
