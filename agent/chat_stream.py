@@ -116,9 +116,9 @@ async def read_stream(
         why = " ".join(str(error).split())[:100]
         raise Unanswered(f"sent what is no chat completion ({why}); does it speak OpenAI's protocol?") from None
     except openai.APIConnectionError:
-        raise Unanswered("broke off in the middle of its reply; see its log, then ask again") from None
+        raise Unanswered("broke off before the end of its reply; see its log, then ask again") from None
     if not draft.finish:
-        raise Unanswered("ended its reply without an end; see its log, then ask again")
+        raise Unanswered("broke off before the end of its reply; see its log, then ask again")
     return draft
 
 
@@ -151,7 +151,7 @@ def told(error: Exception, request: dict[str, Any], api_key_env: str) -> str:
             return f"has no model {request['model']!r}, or base_url lacks its /v1: {says}"
         case openai.RateLimitError():
             return f"is too busy, or a quota is used up; wait, or raise retries: {says}"
-        case openai.InternalServerError():
-            return f"failed; see its log: {says}"
-        case _:
+        case openai.APIStatusError() if error.status_code < 500:
             return f"refuses the request: {says}"
+        case _:
+            return f"failed; see its log: {says}"

@@ -18,7 +18,7 @@ def needs(*packages: str) -> None:
     """Skip the test, and say why, where a package is not installed."""
     for package in packages:
         if find_spec(package) is None:
-            pytest.skip(f"needs {package}, which is not installed")
+            pytest.skip(f"needs {package}, which is not installed", allow_module_level=True)
 
 
 @pytest.fixture

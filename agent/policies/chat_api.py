@@ -70,7 +70,7 @@ def chat_api(
             draft = await ask({**request, "messages": messages})
         except Unanswered as problem:
             # a server may repeat the key in what it says of it
-            said = f"the server at {server.hostname} {problem}".replace(key or "\0", "***")
+            said = f"the server at {server.netloc.rpartition('@')[2]} {problem}".replace(key or "\0", "***")
             raise PolicyError(said) from None
         finish: Literal["stop", "length"] = "length" if draft.finish == "length" else "stop"
         places = canvases(episode, convention)
@@ -88,7 +88,7 @@ def chat_api(
             async with client, asyncio.timeout(timeout_s):
                 return await read_stream(client, request, first_token_s, on_text)
         except TimeoutError:
-            raise Unanswered(f"had not ended its reply after {timeout_s:g} s; raise timeout_s, or lower max_tokens") from None
+            raise Unanswered(f"was still replying after {timeout_s:g} s; raise timeout_s or lower max_tokens") from None
         except openai.OpenAIError as error:
             raise Unanswered(told(error, request, api_key_env)) from None
 

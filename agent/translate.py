@@ -1,0 +1,79 @@
+"""A demonstration in the coordinates of a family: what was written in px, as the family would write it."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from agent.coordinates import Coordinates
+from envs.dialects import Dialect
+from envs.episode import Action, Answer, Episode, ToolCall, Turn
+from tools.geometry import Box, Point, scaling
+from tools.tool import Size, Tool
+
+
+def translated(episode: Episode, coordinates: Coordinates, tools: Mapping[str, Tool], dialect: Dialect) -> Episode:
+    """The episode with its replies written anew, their boxes and points in whole numbers of the family's canvases.
+
+    Replies that were sampled stay as they are, and so do those with an action that could not be read.
+    """
+    images = [*episode.opening.images]
+    turns: list[Turn] = []
+    for turn in episode.turns:
+        seen = len(images)
+        images += turn.images
+        canvas = tuple(coordinates.canvas(image) for image in images)
+        written = turn.reply.canvas or tuple((image.width, image.height) for image in images)
+        sizes = {f"img{n}": pair for n, pair in enumerate(zip(written, canvas, strict=False))}
+        actions = tuple(_action(act.action, sizes, tools) for act in turn.acts)
+        turns.append(turn if turn.reply.token_ids else _written(turn, actions, canvas[:seen], dialect))
+    return episode.model_copy(update={"turns": tuple(turns)})
+
+
+def _written(turn: Turn, actions: tuple[Action, ...], canvas: tuple[Size, ...], dialect: Dialect) -> Turn:
+    said = tuple(action for action in actions if isinstance(action, ToolCall | Answer))
+    if len(said) < len(actions):
+        return turn
+    text = dialect.write(turn.thought, said)
+    reply = turn.reply.model_copy(update={"text": text, "canvas": canvas})
+    acts = tuple(act.model_copy(update={"action": action}) for act, action in zip(turn.acts, said, strict=True))
+    return turn.model_copy(update={"reply": reply, "acts": acts, "spans": dialect.strict(text).spans})
+
+
+def _action(action: Action, sizes: Mapping[str, tuple[Size, Size]], tools: Mapping[str, Tool]) -> Action:
+    """A call with its places moved; as it is where it names no tool, no image, or arguments of another kind."""
+    tool = tools.get(action.name) if isinstance(action, ToolCall) else None
+    if not isinstance(action, ToolCall) or tool is None or not tool.image_arguments:
+        return action
+    name = str(action.arguments.get(tool.image_arguments[0]))
+    try:
+        given = tool.arguments.model_validate(action.arguments)
+    except ValidationError:
+        return action
+    if name not in sizes:
+        return action
+    (width, height), canvas = sizes[name]
+    scale = scaling(canvas[0] / width, canvas[1] / height)
+
+    def numbers(value: Any) -> Any:
+        if isinstance(value, Box):
+            return _whole(scale.box(value))
+        if isinstance(value, Point):
+            at = scale.point(value)
+            return [round(at.x), round(at.y)]
+        return [numbers(part) for part in value]
+
+    places = {name: numbers(getattr(given, name)) for name in action.arguments if _is_place(getattr(given, name))}
+    return action.model_copy(update={"arguments": {**action.arguments, **places}})
+
+
+def _is_place(value: Any) -> bool:
+    parts = value if isinstance(value, list | tuple) else [value]
+    return bool(parts) and all(isinstance(part, Box | Point) for part in parts)
+
+
+def _whole(box: Box) -> list[int]:
+    """A box in whole numbers, as near as they come without its vanishing."""
+    x0, y0 = min(round(box.x0), math.ceil(box.x1) - 1), min(round(box.y0), math.ceil(box.y1) - 1)
+    return [x0, y0, max(round(box.x1), x0 + 1), max(round(box.y1), y0 + 1)]
