@@ -12,7 +12,7 @@ from envs.transcript import ending, safe, spoken
 from tools.geometry import Box, Point
 from tools.image import Image
 
-PANEL_PX, TEXT_PX, GAP_PX, COLUMNS = 320, 92, 12, 4
+PANEL_PX, TEXT_PX, GAP_PX, LINE_PX, COLUMNS = 320, 80, 12, 24, 4
 INK, PAPER, ACCENT, QUIET = (235, 235, 235), (22, 24, 28), (255, 200, 0), (150, 156, 166)
 BODY, HEAD = ImageFont.load_default(13), ImageFont.load_default(17)
 
@@ -23,16 +23,18 @@ def picture(episode: Episode) -> PILImage.Image:
     columns = max(1, min(COLUMNS, len(panels)))
     rows = -(-len(panels) // columns)
     width = GAP_PX + columns * (PANEL_PX + GAP_PX)
-    height = 2 * 44 + rows * (PANEL_PX + TEXT_PX + GAP_PX)
+    fits = max(20, (width - 2 * GAP_PX) // 9)
+    said = f"Answer: {episode.answer}" if episode.answer is not None else ending(episode)
+    last = textwrap.wrap(safe(said), fits, max_lines=3, placeholder="…")
+    height = 44 + rows * (PANEL_PX + TEXT_PX + GAP_PX) + len(last) * LINE_PX + GAP_PX
     sheet = PILImage.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(sheet)
-    fits = max(20, (width - 2 * GAP_PX) // 9)
     draw.text((GAP_PX, 12), textwrap.shorten(safe(episode.question.text), fits, placeholder="…"), INK, HEAD)
     for number, panel in enumerate(panels):
         row, column = divmod(number, columns)
         sheet.paste(panel, (GAP_PX + column * (PANEL_PX + GAP_PX), 44 + row * (PANEL_PX + TEXT_PX + GAP_PX)))
-    last = f"→ {episode.answer}" if episode.answer is not None else ending(episode)
-    draw.text((GAP_PX, height - 34), textwrap.shorten(safe(last), fits, placeholder="…"), ACCENT, HEAD)
+    for line, text in enumerate(last):
+        draw.text((GAP_PX, height - GAP_PX - (len(last) - line) * LINE_PX), text, ACCENT, HEAD)
     return sheet
 
 

@@ -14,7 +14,8 @@ from envs.transcript import LABEL_WIDTH, Line, ending, lines, safe
 from tools.image import Image
 
 STYLES = {"think": "dim", "rethink": "dim", "act": "cyan", "seen": "", "refused": "yellow", "answer": "bold green"}
-PICTURE_COLUMNS = 48
+PICTURE = 48, 16
+"""The most columns and rows that a picture takes."""
 
 
 class Display:
@@ -24,7 +25,8 @@ class Display:
         self, *, quiet: bool = False, plain: bool = False, reasoning: bool = True, file: TextIO | None = None
     ):
         self.console = Console(file=file or sys.stderr, quiet=quiet, no_color=plain or None, highlight=False, emoji=False)
-        self.pictures = not plain and not quiet and self.console.is_terminal
+        colors = self.console.color_system in ("truecolor", "256")  # fewer show no greys
+        self.pictures = not plain and not quiet and self.console.is_terminal and colors
         self.reasoning = reasoning
         self._streaming = False
         self._opened = False
@@ -97,7 +99,7 @@ class Display:
 
     def _picture(self, image: Image) -> None:
         if self.pictures:
-            self.console.print(halfblocks(image.pixels, PICTURE_COLUMNS))
+            self.console.print(halfblocks(image.pixels, *PICTURE))
 
 
 def _scale(image: Image) -> str:

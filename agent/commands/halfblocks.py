@@ -8,10 +8,11 @@ from rich.text import Text
 LEFT = " " * 13
 
 
-def halfblocks(pixels: np.ndarray, columns: int) -> Text:
-    """(H, W) or (H, W, 3) uint8 as text `columns` wide: the upper half of a character in front, the lower behind."""
+def halfblocks(pixels: np.ndarray, columns: int, rows: int) -> Text:
+    """(H, W) or (H, W, 3) uint8 in at most `columns` by `rows`: the upper half of a character in front, the lower behind."""
     height, width = pixels.shape[:2]
-    rows = max(1, round(height / width * columns / 2))
+    shrink = min(columns / width, 2 * rows / height)
+    columns, rows = max(1, round(width * shrink)), max(1, round(height * shrink / 2))
     small = cv2.resize(pixels, (columns, 2 * rows), interpolation=cv2.INTER_AREA)
     colors = np.repeat(small[..., None], 3, axis=2) if small.ndim == 2 else small
     text = Text()
