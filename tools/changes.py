@@ -25,7 +25,7 @@ class Change(NamedTuple):
     """Its area, px, times its mean."""
 
 
-def changes(difference: np.ndarray, fixed: np.ndarray, covered: np.ndarray) -> tuple[list[Change], float]:
+def largest_changes(difference: np.ndarray, fixed: np.ndarray, covered: np.ndarray) -> tuple[list[Change], float]:
     """The changes in (H, W) float32, the largest first, and the least change of a value that counts as one.
 
     `fixed` is the picture from which the other was taken; `covered` says where there are both.

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from tools.changes import changes
+from tools.changes import largest_changes
 from tools.geometry import Box
 from tools.grey import Grey
 from tools.image import Image, source_aspect
-from tools.overlay import moved_said, overlay
+from tools.overlay import laid_on, moved_said
 from tools.pixels import unit_of, values_in
 from tools.registration import likeness, warped
 from tools.ruler import digits, rounded
@@ -40,7 +40,7 @@ def compare(
         raise ToolError("compare: both are views of the same picture; name an earlier one as other")
     fixed, moving = _plane(image), _plane(other)
     try:
-        found = overlay(image, other, fixed, moving, align)
+        found = laid_on(image, other, fixed, moving, align)
     except ValueError as error:
         raise ToolError(f"compare: {error}") from None
     laid, covered = warped(moving, found.map, (fixed.shape[1], fixed.shape[0]))
@@ -110,7 +110,7 @@ def _view(image: Image, other: Image, difference: np.ndarray, covered: np.ndarra
 
 def _told(view: Image, moved: str, difference: np.ndarray, fixed: np.ndarray, covered: np.ndarray) -> Observation:
     """The changes, in words."""
-    found, least = changes(difference, fixed, covered)
+    found, least = largest_changes(difference, fixed, covered)
     unit = unit_of(view)
     listed = [f"{{{n}}} {'+' if c.mean > 0 else '-'}{digits(abs(c.mean))}" for n, c in enumerate(found[:LISTED])]
     if listed:

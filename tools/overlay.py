@@ -31,7 +31,7 @@ class Overlay(NamedTuple):
         return self.laid.then(self.moved)
 
 
-def overlay(image: Image, other: Image, fixed: np.ndarray, moving: np.ndarray, align: str) -> Overlay:
+def laid_on(image: Image, other: Image, fixed: np.ndarray, moving: np.ndarray, align: str) -> Overlay:
     """Lay `moving`, the (H, W) plane of `other`, centre on centre on `fixed`, that of `image`, and move it to fit.
 
     `align` says how: "none", "shift" or "affine". Raises ValueError where no fit is found.
