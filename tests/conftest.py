@@ -1,6 +1,13 @@
 """Shared pieces: a question with a true answer, an environment, a chat whose tokens are bytes, tiny models."""
 
-from collections.abc import Callable
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -81,3 +88,32 @@ def family(request: pytest.FixtureRequest) -> str:
 def tiny_model(tiny_models: Callable[[str], Path], family: str) -> Path:
     """The folder of a tiny model, of each family in turn."""
     return tiny_models(family)
+
+
+@pytest.fixture(scope="session")
+def tiny_server(tiny_models: Callable[[str], Path]) -> Iterator[tuple[Path, str]]:
+    """`transformers serve` on loopback, with a tiny Qwen3-VL."""
+    needs("fastapi", "uvicorn")
+    folder = tiny_models("qwen3_vl")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "tests.serve", str(folder), str(port)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as server:
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/health", server)
+            yield folder, f"http://127.0.0.1:{port}/v1"
+        finally:
+            server.terminate()
+            server.communicate()
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes], seconds: int = 60) -> None:
+    for _ in range(seconds * 10):
+        assert server.poll() is None, server.stderr.read().decode()  # type: ignore[union-attr]
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except urllib.error.URLError:
+            time.sleep(0.1)
+    raise TimeoutError(f"{url} gave no answer for {seconds} s")

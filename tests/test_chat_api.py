@@ -2,14 +2,9 @@ import asyncio
 import base64
 import io
 import logging
-import os
 import re
 import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 
 import numpy as np
 import pytest
@@ -17,7 +12,6 @@ from PIL import Image
 
 from agent.loop import PolicyError, play
 from agent.policies.chat_api import chat_api
-from tests.conftest import needs
 from tests.loopback import answer, chunk, serving, stream
 
 LOOK = '<tool_call>{"name": "zoom", "arguments": {"image": "img0", "box": [64, 64, 128, 128]}}</tool_call>'
@@ -247,35 +241,6 @@ def test_openais_own_server_needs_a_key(monkeypatch):
 def test_an_address_that_is_none_is_refused_in_words():
     with pytest.raises(PolicyError, match="base_url 'localhost:8000' is not the address of a server, as in http://"):
         chat_api("m", "localhost:8000")
-
-
-@pytest.fixture(scope="module")
-def tiny_server(tiny_models):
-    """`transformers serve` on loopback, with a tiny Qwen3-VL."""
-    needs("fastapi", "uvicorn")
-    folder = tiny_models("qwen3_vl")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tests.serve", str(folder), str(port)]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as server:
-        try:
-            wait_for(f"http://127.0.0.1:{port}/health", server)
-            yield folder, f"http://127.0.0.1:{port}/v1"
-        finally:
-            server.terminate()
-            server.communicate()
-
-
-def wait_for(url, server, seconds=60):
-    for _ in range(seconds * 10):
-        assert server.poll() is None, server.stderr.read().decode()
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except urllib.error.URLError:
-            time.sleep(0.1)
-    raise TimeoutError(f"{url} gave no answer for {seconds} s")
 
 
 def test_a_real_server_plays_an_episode(tiny_server, make_env, question):

@@ -93,6 +93,7 @@ class Display:
         width = max(20, self.console.width - len(lead) - len(note) - 2)
         wrapped = Text(text, style).wrap(self.console, width)
         for row, part in enumerate(wrapped):
+            part.rstrip()
             head = Text(lead if row == 0 else " " * len(lead), "bold" if label == "answer" else "cyan")
             tail = Text(f"{'':{max(0, width - part.cell_len)}}  {note}" if row == 0 and note else "", "dim")
             self.console.print(Text.assemble(head, part, tail), soft_wrap=True)
