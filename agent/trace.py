@@ -73,7 +73,7 @@ class Writer:
         packed, counts = _packed(episode)
         where = {"offset": self._tokens.tell(), "length": len(packed), "turns": counts}
         _write(self._tokens, packed)
-        text = episode.model_dump_json(exclude=NO_TOKENS)  # type: ignore[arg-type]
+        text = episode.model_dump_json(exclude=NO_TOKENS)
         line = f'{{"tokens":{json.dumps(where)},{text[1:]}\n'.encode()
         row = _row(episode, self._lines.tell(), len(line))
         _write(self._lines, line)

@@ -78,7 +78,9 @@ class ReadingEnv(gym.Env[Observation, str | Reply]):
         """Time until the episode must end, s; None: no limit."""
         return None if self.max_seconds is None else max(0.0, self.max_seconds - (time.monotonic() - self._began))
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
         """Start on `options["question"]`, or on one drawn at random. Raises ValueError where there is none."""
         super().reset(seed=seed)
         question = (options or {}).get("question") or self._drawn()

@@ -74,7 +74,7 @@ def _draw_places(draw: ImageDraw.ImageDraw, act: Act, image: Image, grow: float)
     for place in (place for places in act.places.values() for place in places):
         if isinstance(place.shape, Box):
             box = image.from_source.box(place.shape)
-            draw.rectangle(tuple(np.multiply(box.model_dump(), grow)), outline=ACCENT, width=2)
+            draw.rectangle(tuple(np.multiply(box.numbers, grow)), outline=ACCENT, width=2)
         else:
             points.append(_on_panel(image.from_source.point(place.shape), grow))
     for x, y in points:

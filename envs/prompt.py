@@ -29,7 +29,9 @@ def opening(question: Question) -> str:
     for number, image in enumerate(question.images):
         source = next(s for s in question.study.sources if s.id == image.source)
         shown.append(f"img{number}: {described(source, image.axis, image.index)}")
-    choices = [f"{letter}. {choice}" for letter, choice in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", question.choices, strict=False)]
+    choices = [
+        f"{letter}. {choice}" for letter, choice in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", question.choices, strict=False)
+    ]
     return "\n".join([*shown, question.text, *choices])
 
 

@@ -27,7 +27,9 @@ def transcript(episode: Episode) -> str:
     for number, turn in enumerate(episode.turns, start=1):
         for first, line in enumerate(lines(episode, number - 1)):
             text = line.text.replace("\n", "\n" + " " * (LABEL_WIDTH + 4))
-            out.append(f"{number if first == 0 else '':>2} {line.label:{LABEL_WIDTH}} {text}{'  ' + line.note if line.note else ''}")
+            out.append(
+                f"{number if first == 0 else '':>2} {line.label:{LABEL_WIDTH}} {text}{'  ' + line.note if line.note else ''}"
+            )
     out.append(ending(episode))
     return "\n".join(out)
 

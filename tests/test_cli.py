@@ -33,7 +33,9 @@ def picture(tmp_path) -> Path:
 
 def overread(*words: object, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [OVERREAD, *map(str, words)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env={**os.environ, **(env or {})}, check=False)
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, env={**os.environ, **(env or {})}, check=False
+    )
 
 
 def test_help_lists_every_verb_and_each_verb_has_help_with_an_example(tmp_path):
@@ -101,7 +103,11 @@ def test_no_log_keeps_nothing(picture, tmp_path):
         (["ask", "none.png", "what?"], 4, "none.png"),
         (["ask", "{picture}", "what?", "--policy", "oracle"], 2, "no 'oracle' in agent/policies/; there are: chat_api"),
         (["ask", "{picture}", "what?", "--set", "policy.dialct=vitar"], 2, "Did you mean 'dialect'?"),
-        (["ask", "{picture}", "what?", "--set", "env.max_turns=many"], 2, "env.max_turns: Input should be a valid integer"),
+        (
+            ["ask", "{picture}", "what?", "--set", "env.max_turns=many"],
+            2,
+            "env.max_turns: Input should be a valid integer",
+        ),
         (["ask", "{picture}", "what?", "--set", "envs.max_turns=2"], 2, "no table [envs]; there are: [policy], [env]"),
         (["ask", "{picture}", "what?", "--config", "none.toml"], 2, "none.toml: No such file"),
         (["ask", "{picture}", "what?", "--policy", "./none/"], 3, "none"),
@@ -148,7 +154,7 @@ def test_ctrl_c_keeps_what_was_recorded(picture, tmp_path):
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab" / "slow.py").write_text(
         "import asyncio\nfrom envs.episode import Reply\n"
-        "CROP = '<tool_call>{\"name\": \"crop\", \"arguments\": {\"image\": \"img0\", \"box\": [1, 2, 30, 40]}}</tool_call>'\n"
+        'CROP = \'<tool_call>{"name": "crop", "arguments": {"image": "img0", "box": [1, 2, 30, 40]}}</tool_call>\'\n'
         "def slow():\n"
         "    async def policy(episode):\n"
         "        await asyncio.sleep(60 if episode.turns else 0)\n"

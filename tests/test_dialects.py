@@ -13,7 +13,9 @@ ZOOM = ToolCall(name="zoom", arguments={"image": "img0", "box": [1, 2, 3, 4]})
 ZOOM_TEXT = '{"name": "zoom", "arguments": {"image": "img0", "box": [1, 2, 3, 4]}}'
 
 words = st.text().filter(lambda text: "<" not in text and text.encode("utf-8", "replace").decode() == text)
-leaves = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | words
+leaves = (
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | words
+)
 values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3))
 calls = st.builds(
     ToolCall, name=words.filter(lambda name: name != "Terminate"), arguments=st.dictionaries(words, values, max_size=4)
@@ -80,7 +82,9 @@ def test_a_slip_is_repaired_and_the_strict_parser_says_so(text, action):
     assert TAGS.repairing(text).actions == (action,)
 
 
-@pytest.mark.parametrize("text", ["", "hello", "<think>only thinking</think>", "<tool_call>[1, 2]</tool_call>", "\x00<"])
+@pytest.mark.parametrize(
+    "text", ["", "hello", "<think>only thinking</think>", "<tool_call>[1, 2]</tool_call>", "\x00<"]
+)
 def test_nonsense_is_malformed_for_both_parsers(text):
     for parse in (TAGS.strict, TAGS.repairing, VITAR.strict, VITAR.repairing):
         (action,) = parse(text).actions
@@ -150,7 +154,9 @@ def test_a_vitar_slip_is_repaired(text, action):
     assert VITAR.repairing(text).actions == (action,)
 
 
-@pytest.mark.parametrize("text", [said(), said(END, MARK), json.dumps({"thought": "x"}), '{"thought": 1, "actions": []}'])
+@pytest.mark.parametrize(
+    "text", [said(), said(END, MARK), json.dumps({"thought": "x"}), '{"thought": 1, "actions": []}']
+)
 def test_what_vitar_would_not_understand_is_malformed(text):
     (action,) = VITAR.strict(text).actions
     assert isinstance(action, Malformed)

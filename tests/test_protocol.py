@@ -109,7 +109,10 @@ def test_bright_things_are_counted(tmp_path):
 
 def test_three_points_make_an_angle(tmp_path):
     PILImage.fromarray(np.zeros((100, 100), np.uint8)).save(tmp_path / "film.png")
-    episode = read("What is the angle at (50, 50) between (90, 50), (50, 50), (50, 10)?".replace("at (50, 50) ", ""), tmp_path / "film.png")
+    episode = read(
+        "What is the angle at (50, 50) between (90, 50), (50, 50), (50, 10)?".replace("at (50, 50) ", ""),
+        tmp_path / "film.png",
+    )
     assert "90 degrees" in episode.answer
 
 

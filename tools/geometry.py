@@ -38,9 +38,13 @@ class Point(Frozen):
             return {"x": value[0], "y": value[1]}
         return value
 
+    @property
+    def numbers(self) -> list[float]:
+        return [self.x, self.y]
+
     @model_serializer
     def _as_list(self) -> list[float]:
-        return [self.x, self.y]
+        return self.numbers
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> dict[str, Any]:
@@ -70,9 +74,13 @@ class Box(Frozen):
             raise ValueError(f"an empty box: x {self.x0:g} to {self.x1:g}, y {self.y0:g} to {self.y1:g}")
         return self
 
+    @property
+    def numbers(self) -> list[float]:
+        return [self.x0, self.y0, self.x1, self.y1]
+
     @model_serializer
     def _as_list(self) -> list[float]:
-        return [self.x0, self.y0, self.x1, self.y1]
+        return self.numbers
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> dict[str, Any]:

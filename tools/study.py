@@ -166,7 +166,7 @@ def content_id(*parts: bytes | np.ndarray) -> str:
     """32 hex digits, the same on every machine and in every process."""
     digest = xxhash.xxh3_128()
     for part in parts:
-        digest.update(part)
+        digest.update(part)  # type: ignore[arg-type]  # an array is a buffer
     return digest.hexdigest()
 
 

@@ -21,6 +21,10 @@ THINNEST_PX = 0.001
 """A box thinner than this is empty: it would vanish among the digits of a large coordinate."""
 
 
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+"""What the arguments of every tool are held to."""
+
+
 class Spot(Frozen):
     """A place that an observation speaks of, px of the image with this id."""
 
@@ -42,7 +46,7 @@ class Observation(Frozen):
         """The text with its spots filled in: moved by `move`, then rounded to whole numbers."""
         text = self.text
         for number, spot in enumerate(self.spots):
-            coordinates: Any = move(spot).model_dump()
+            coordinates: Any = move(spot).numbers
             text = text.replace(f"{{{number}}}", str([round(n) for n in coordinates]))
         return text
 
@@ -83,7 +87,7 @@ class Tool:
         for name, parameter in inspect.signature(function).parameters.items():
             kind = str if name in self.image_arguments else hints[name]  # the policy names an image, it sends none
             fields[name] = (kind, ... if parameter.default is parameter.empty else parameter.default)
-        self.arguments: type[BaseModel] = create_model(self.name, __config__=ConfigDict(extra="forbid"), **fields)
+        self.arguments: type[BaseModel] = create_model(self.name, __config__=STRICT, **fields)
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -119,7 +123,7 @@ class Tool:
         try:
             checked = self.arguments.model_validate(arguments)
         except ValidationError as error:
-            raise ToolError(f"{self.name}: {_told(error)}") from None
+            raise ToolError(f"{self.name}: {_told(error, self.arguments)}") from None
         return {name: getattr(checked, name) for name in type(checked).model_fields}
 
     def _image(self, name: str | None, images: Mapping[str, Image]) -> Image | None:
@@ -136,7 +140,7 @@ class Tool:
         """The part of a shape that lies on an image of this size; refused where there is none."""
         whole = Box(x0=0, y0=0, x1=width, y1=height)
         inside = shape.intersection(whole) if isinstance(shape, Box) else whole.contains(shape) and shape
-        numbers = ", ".join(f"{n:g}" for n in shape.model_dump())
+        numbers = ", ".join(f"{n:g}" for n in shape.numbers)
         if not inside:
             raise ToolError(f"{self.name}: {argument} [{numbers}] lies outside the image, which is {width} by {height}")
         if isinstance(inside, Box) and min(inside.width, inside.height) < THINNEST_PX:
@@ -156,7 +160,10 @@ def _scaled(shape: Box | Point, sx: float, sy: float) -> Box | Point:
     return scaling(sx, sy).box(shape) if isinstance(shape, Box) else scaling(sx, sy).point(shape)
 
 
-def _told(error: ValidationError) -> str:
+def _told(error: ValidationError, arguments: type[BaseModel]) -> str:
+    for wrong in error.errors():
+        if wrong["type"] == "extra_forbidden":  # said first: a misspelt name also leaves one missing
+            return f"no argument {wrong['loc'][0]!r}; it takes: {', '.join(arguments.model_fields)}"
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or "arguments"
     return f"{where}: {first['msg'].removeprefix('Value error, ')}"

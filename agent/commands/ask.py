@@ -102,7 +102,7 @@ def sorted_out(words: Sequence[str], roles: Sequence[str]) -> tuple[list[tuple[s
     """((role, path) ..., the question). Raises ConfigError where one of the two is missing."""
     named = [word.partition("=") for word in roles if "=" in word and not Path(word).exists()]
     loose = [*words, *(word for word in roles if "=" not in word or Path(word).exists())]
-    if not loose or len(loose) == 1 and not named:
+    if not loose or (len(loose) == 1 and not named):
         raise ConfigError('give one or more files, then the question in quotes: overread ask scan.dcm "What is it?"')
     *files, text = loose
     if Path(text).exists():
@@ -114,7 +114,9 @@ def asked(paths: Sequence[tuple[str, Path]], text: str, series: int | None = Non
     """The question about the study in these files."""
     study = open_many([(path, name) for name, path in paths], series=series)
     images = tuple(first_view(source) for source in study.sources)
-    return Question(id=content_id(study.id.encode(), text.encode()), text=text, study=study, images=images, origin="ask")
+    return Question(
+        id=content_id(study.id.encode(), text.encode()), text=text, study=study, images=images, origin="ask"
+    )
 
 
 def environment(table: dict[str, Any]) -> ReadingEnv:

@@ -21,10 +21,10 @@ PICTURE = 48, 16
 class Display:
     """Tells of an episode turn by turn. Quiet: says nothing. Plain: no colour, no pictures."""
 
-    def __init__(
-        self, *, quiet: bool = False, plain: bool = False, reasoning: bool = True, file: TextIO | None = None
-    ):
-        self.console = Console(file=file or sys.stderr, quiet=quiet, no_color=plain or None, highlight=False, emoji=False)
+    def __init__(self, *, quiet: bool = False, plain: bool = False, reasoning: bool = True, file: TextIO | None = None):
+        self.console = Console(
+            file=file or sys.stderr, quiet=quiet, no_color=plain or None, highlight=False, emoji=False
+        )
         colors = self.console.color_system in ("truecolor", "256")  # fewer show no greys
         self.pictures = not plain and not quiet and self.console.is_terminal and colors
         self.reasoning = reasoning

@@ -82,7 +82,10 @@ def doctor(
     broken = [name for name, state in known.items() if state == "broken"]
     if not output.json and not output.quiet:
         missing = sum(state == "missing" for state in known.values())
-        print(f"{missing} parts not installed; {', '.join(broken) + ' broken' if broken else 'nothing broken'}", file=sys.stderr)
+        print(
+            f"{missing} parts not installed; {', '.join(broken) + ' broken' if broken else 'nothing broken'}",
+            file=sys.stderr,
+        )
     return UNFIT if unfit or broken else DONE
 
 

@@ -98,7 +98,7 @@ def _arguments(text: str, tool: Tool) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise ConfigError('--args is an object, as in {"box": [10, 20, 60, 80]}')
     first = tool.image_arguments[:1]
-    return {**{name: "img0" for name in first}, **given}
+    return {**dict.fromkeys(first, "img0"), **given}
 
 
 def _saved(images: tuple[Any, ...], path: Path) -> str | None:

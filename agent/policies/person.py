@@ -20,9 +20,7 @@ HELP = """\
   views                                    where the pictures lie, to open them in a viewer of your own"""
 
 
-def person(
-    ask: Callable[[str], str] = input, views: Path = Path("views"), dialect: str = "tags"
-) -> Policy:
+def person(ask: Callable[[str], str] = input, views: Path = Path("views"), dialect: str = "tags") -> Policy:
     """A policy that asks, on the terminal, what to do next. `views` prints the folder where the pictures are put."""
     write = find("envs.dialects", dialect)().write
 

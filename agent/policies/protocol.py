@@ -91,9 +91,14 @@ def _distance(episode: Episode, text: str) -> Reading:
     """Zoom to both ends, measure between them."""
     name, image = _view(episode)
     start, end = _points(text, image)
-    around = _margin(Box(x0=min(start.x, end.x), y0=min(start.y, end.y), x1=max(start.x, end.x) + 1, y1=max(start.y, end.y) + 1))
+    around = _margin(
+        Box(x0=min(start.x, end.x), y0=min(start.y, end.y), x1=max(start.x, end.x) + 1, y1=max(start.y, end.y) + 1)
+    )
     thought = "The question gives both ends. I look at them closely first."
-    episode = yield f"{_who(episode)}{thought}", ToolCall(name="zoom", arguments={"image": name, "box": _inside(around, image)})
+    episode = yield (
+        f"{_who(episode)}{thought}",
+        ToolCall(name="zoom", arguments={"image": name, "box": _inside(around, image)}),
+    )
     if not _refusal(episode):
         name, image = _view(episode)
         start, end = _points(text, image)
@@ -132,7 +137,10 @@ def _count(episode: Episode, text: str) -> Reading:
         yield from _told(episode, "")
         return
     name, _ = _view(episode)
-    episode = yield "Each part of the segment that hangs together is one.", ToolCall(name="count", arguments={"image": name})
+    episode = yield (
+        "Each part of the segment that hangs together is one.",
+        ToolCall(name="count", arguments={"image": name}),
+    )
     yield from _told(episode, "That is how many parts there are.")
 
 
@@ -219,7 +227,7 @@ def _margin(box: Box) -> Box:
 
 def _inside(box: Box, image: Image) -> list[float]:
     inside = box.intersection(image.box) or box
-    return [round(number, 1) for number in inside.model_dump()]
+    return [round(number, 1) for number in inside.numbers]
 
 
 def _rounded(point: Point) -> list[float]:

@@ -48,10 +48,14 @@ def repairing(text: str) -> Parsed:
     if exact.understood:
         return exact
     pieces = _loose_pieces(text)
-    if any(kind == "tool_call" for kind, *_ in pieces):  # what follows a call was written without having seen its result
+    if any(
+        kind == "tool_call" for kind, *_ in pieces
+    ):  # what follows a call was written without having seen its result
         pieces = [piece for piece in pieces if piece[0] != "answer"]
     parsed = _parsed(pieces, _mended) if any(kind != "think" for kind, *_ in pieces) else exact
-    return parsed if parsed.understood else Parsed(thought=parsed.thought, actions=parsed.actions[:1], spans=parsed.spans)
+    return (
+        parsed if parsed.understood else Parsed(thought=parsed.thought, actions=parsed.actions[:1], spans=parsed.spans)
+    )
 
 
 def write(thought: str, actions: tuple[ToolCall | Answer, ...]) -> str:

@@ -43,7 +43,9 @@ class Bar(NamedTuple):
         return "holds" if min(self.median, self.fastest) >= self.must else "FAILS"
 
 
-def compare(name: str, slow: Way, fast: Way, must: float, *, floor_bytes: float = 0, pairs: int = 15, tries: int = 3) -> Bar:
+def compare(
+    name: str, slow: Way, fast: Way, must: float, *, floor_bytes: float = 0, pairs: int = 15, tries: int = 3
+) -> Bar:
     """Time `slow` against `fast`; a void comparison is tried again, `tries` times in all."""
     for _ in range(tries):
         bar = _once(name, slow, fast, must, floor_bytes, pairs)
@@ -81,7 +83,9 @@ def _repeats(way: Way) -> int:
 
 def report(bars: list[Bar]) -> int:
     """Print the table; 1 where a bar fails, else 0."""
-    print(f"load average {os.getloadavg()[0]:.2f}, {os.cpu_count()} cores, OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS')}")
+    print(
+        f"load average {os.getloadavg()[0]:.2f}, {os.cpu_count()} cores, OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS')}"
+    )
     print(f"{'':34} {'median':>9} {'fastest':>9} {'must':>7} {'control':>8} {'ours':>10} {'x floor':>8}")
     for bar in bars:
         floor = f"{bar.seconds / bar.floor_s:8.1f}" if bar.floor_s else f"{'-':>8}"
