@@ -77,7 +77,7 @@ def _alike(
     if image.data.unit and image.data.unit == other.data.unit:
         return laid, ""
     a, b = laid[covered].astype(np.float64), fixed[covered].astype(np.float64)
-    if np.ptp(a) == 0:
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
         return laid, ""
     gain, offset = np.polyfit(a, b, 1)
     if abs(gain - 1) < 0.01 and abs(offset) < 0.01 * np.ptp(b):
@@ -117,6 +117,6 @@ def _told(view: Image, moved: str, difference: np.ndarray, fixed: np.ndarray, co
         more = f", and {len(found) - LISTED} smaller" if len(found) > LISTED else ""
         text = f"Mean change in {unit}: {', '.join(listed)}{more}."
     else:
-        text = f"No change of {digits(least)} {unit} or more was found."
+        text = f"No change of {digits(least)} {unit} or more was found." if least else "No change stands out."
     spots = tuple(Spot(image=view.id, shape=view.from_source.box(change.box)) for change in found[:LISTED])
     return Observation(text=f"{moved} {text}", images=(view,), spots=spots, facts={"changes": len(found)})

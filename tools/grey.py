@@ -30,13 +30,13 @@ class Grey(Frozen):
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Grey levels, uint8, of values in the unit of the source; NaN is black."""
         values = np.asarray(values, np.float64)
-        if self.function == "SIGMOID":  # PS3.3 C.11.2.1.3.1
-            with np.errstate(over="ignore"):
+        with np.errstate(over="ignore"):  # far outside a narrow window
+            if self.function == "SIGMOID":  # PS3.3 C.11.2.1.3.1
                 share = 1 / (1 + np.exp(-4 * (values - self.level) / self.width))
-        elif self.function == "LINEAR_EXACT" or self.width <= 1:  # PS3.3 C.11.2.1.3.2
-            share = (values - self.level) / self.width + 0.5
-        else:  # PS3.3 C.11.2.1.2.1
-            share = (values - (self.level - 0.5)) / (self.width - 1) + 0.5
+            elif self.function == "LINEAR_EXACT" or self.width <= 1:  # PS3.3 C.11.2.1.3.2
+                share = (values - self.level) / self.width + 0.5
+            else:  # PS3.3 C.11.2.1.2.1
+                share = (values - (self.level - 0.5)) / (self.width - 1) + 0.5
         return np.rint(np.nan_to_num(np.clip(share, 0, 1)) * 255).astype(np.uint8)
 
 

@@ -32,4 +32,6 @@ def edges_said(image: Image) -> str:
         return "The file does not say which side of the patient lies where."
     left, top = SIDES[letters["left"]], SIDES[letters["top"]]
     right, bottom = SIDES[letters["right"]], SIDES[letters["bottom"]]
-    return f"The patient's {left} is at the left edge, {right} at the right, {top} at the top, {bottom} at the bottom."
+    return (
+        f"Of the patient, {left} is at the left edge, {right} at the right, {top} at the top, {bottom} at the bottom."
+    )
