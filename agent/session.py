@@ -21,7 +21,9 @@ def load_model(
     import torch
     from safetensors import SafetensorError
     from transformers import AutoImageProcessor, AutoModelForImageTextToText
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():

@@ -219,18 +219,24 @@ def test_a_full_context_ends_the_episode(tiny_model, make_env, question):
 
 
 def test_an_episode_that_is_out_of_time_frees_the_model(tiny_model, make_env, question):
-    policy = local(tiny_model, max_new_tokens=5000, temperature=1.0)
-    began = time.monotonic()
+    told = []
+    policy = local(tiny_model, max_new_tokens=5000, temperature=1.0, on_text=told.append)
+    episode = asyncio.run(play(make_env(max_seconds=0.3), policy, question))
+    assert episode.stop == "timeout"
+    assert "no reply within the 0.3 s" in episode.problem
+    time.sleep(0.2)
+    count = len(told)
+    time.sleep(0.2)
+    assert len(told) == count > 0
 
-    async def twice():
-        late = await play(make_env(max_seconds=0.3), policy, question)
-        env = make_env(max_seconds=0.3)
-        return late, await play(env, policy, question)
 
-    for episode in asyncio.run(twice()):
-        assert episode.stop == "timeout"
-        assert "no reply within the 0.3 s" in episode.problem
-    assert time.monotonic() - began < 5
+def test_markers_of_images_are_never_written(tiny_model, make_env, question, forcing):
+    """Not even where the model wants nothing else: they would stand for images that are not there."""
+    chat = chat_for(tiny_model)
+    forcing += chat.banned
+    episode = asyncio.run(play(make_env(max_turns=1), local(tiny_model, max_new_tokens=4), question))
+    assert len(chat.banned) == episode.turns[0].reply.num_tokens == 4
+    assert not set(episode.turns[0].reply.token_ids) & set(chat.banned)
 
 
 def test_what_is_written_is_told_while_it_is_written(tiny_model, make_env, question, forcing):

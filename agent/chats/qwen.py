@@ -33,15 +33,18 @@ class Limits(NamedTuple):
 
         The rule is `smart_resize` of transformers' Qwen2VLImageProcessor, which both families use.
         """
-        patch = self.patch
-        w, h = round(width / patch) * patch, round(height / patch) * patch
+        w, h = self._whole(round, width), self._whole(round, height)
         if w * h > self.max_pixels:
             shrink = math.sqrt(width * height / self.max_pixels)
-            return tuple(max(patch, math.floor(n / shrink / patch) * patch) for n in (width, height))  # type: ignore[return-value]
+            w, h = self._whole(math.floor, width / shrink), self._whole(math.floor, height / shrink)
+            return max(self.patch, w), max(self.patch, h)
         if w * h < self.min_pixels:
             grow = math.sqrt(self.min_pixels / (width * height))
-            return tuple(math.ceil(n * grow / patch) * patch for n in (width, height))  # type: ignore[return-value]
+            return self._whole(math.ceil, width * grow), self._whole(math.ceil, height * grow)
         return w, h
+
+    def _whole(self, rounded: Callable[[float], int], length: float) -> int:
+        return rounded(length / self.patch) * self.patch
 
 
 def padded(width: int, height: int) -> Size:
@@ -106,8 +109,10 @@ def qwen_chat(folder: Path, limits: Limits, coordinates: Coordinates) -> Chat:
 
 
 def _tokenizer(folder: Path) -> Any:
-    from tokenizers import Tokenizer
-
+    try:
+        from tokenizers import Tokenizer
+    except ModuleNotFoundError:
+        raise ImportError("a model's tokenizer needs tokenizers: pip install 'overread[local]'") from None
     if (folder / "tokenizer.json").is_file():
         return Tokenizer.from_file(str(folder / "tokenizer.json"))
     if not ((folder / "vocab.json").is_file() and (folder / "merges.txt").is_file()):
