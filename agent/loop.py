@@ -16,7 +16,7 @@ Watch = Callable[[Episode], None]
 
 
 class PolicyError(RuntimeError):
-    """A policy that cannot be built, or cannot reply: a server that is down, a folder that is no model. One sentence."""
+    """A policy that cannot be built or cannot reply: a server that is down, a folder that is no model. One sentence."""
 
 
 async def play(
@@ -42,20 +42,22 @@ async def play_all(
     policy: Policy,
     questions: Iterable[Question],
     at_once: int = 8,
+    seed: int = 0,
     watch: Watch = lambda episode: None,
 ) -> list[Episode]:
     """Play every question, `at_once` at a time; episodes come back in the questions' order.
 
+    Episode n is played with `seed` + n, so that the same question asked twice may be answered in two ways.
     A policy or a tool that breaks ends its own episode with a fault, which is recorded, and no other.
     """
     room = asyncio.Semaphore(at_once)
 
-    async def one(question: Question) -> Episode:
+    async def one(number: int, question: Question) -> Episode:
         env = make_env()
         async with room:
             try:
-                return await play(env, policy, question, watch=watch)
+                return await play(env, policy, question, seed + number, watch)
             except Exception:  # the one place where a failed episode is caught
                 return env.give_up("tool_fault" if env.stepping else "engine_fault", traceback.format_exc())
 
-    return await asyncio.gather(*(one(question) for question in questions))
+    return await asyncio.gather(*(one(number, question) for number, question in enumerate(questions)))

@@ -48,9 +48,9 @@ class Writer:
         (folder / "images").mkdir(parents=True, exist_ok=True)
         (folder / "episodes").mkdir(exist_ok=True)
         base = folder / "episodes" / worker
-        self._lines, self._tokens, self._index = (
-            open(base.with_suffix(suffix), "ab", buffering=0) for suffix in (".jsonl", ".tokens", ".index")
-        )
+        self._lines = open(base.with_suffix(".jsonl"), "ab", buffering=0)  # noqa: SIM115  (closed by `close`)
+        self._tokens = open(base.with_suffix(".tokens"), "ab", buffering=0)  # noqa: SIM115
+        self._index = open(base.with_suffix(".index"), "ab", buffering=0)  # noqa: SIM115
         self._worker = worker
         self._kept: set[str] = set()
         self._end_broken_line(base.with_suffix(".jsonl"))

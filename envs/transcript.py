@@ -24,12 +24,11 @@ class Line(NamedTuple):
 def transcript(episode: Episode) -> str:
     """The whole episode as plain text."""
     out = [f"question  {safe(episode.question.text)}"]
-    for number, turn in enumerate(episode.turns, start=1):
-        for first, line in enumerate(lines(episode, number - 1)):
+    for number in range(len(episode.turns)):
+        for row, line in enumerate(lines(episode, number)):
             text = line.text.replace("\n", "\n" + " " * (LABEL_WIDTH + 4))
-            out.append(
-                f"{number if first == 0 else '':>2} {line.label:{LABEL_WIDTH}} {text}{'  ' + line.note if line.note else ''}"
-            )
+            lead = f"{number + 1 if row == 0 else '':>2} {line.label:{LABEL_WIDTH}}"
+            out.append(f"{lead} {text}  {line.note}".rstrip())
     out.append(ending(episode))
     return "\n".join(out)
 

@@ -257,3 +257,8 @@ def test_importing_the_environment_makes_its_name_known():
     assert envs.__name__ == "envs"
     assert "overread/Reading-v0" in gymnasium.registry
     assert issubclass(ToolError, Exception)
+
+
+def test_the_same_question_asked_twice_is_played_with_two_seeds():
+    episodes = asyncio.run(play_all(make_env, saying(answer("1")), [QUESTION, QUESTION], seed=7))
+    assert [episode.seed for episode in episodes] == [7, 8]

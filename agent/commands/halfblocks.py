@@ -9,7 +9,7 @@ LEFT = " " * 13
 
 
 def halfblocks(pixels: np.ndarray, columns: int, rows: int) -> Text:
-    """(H, W) or (H, W, 3) uint8 in at most `columns` by `rows`: the upper half of a character in front, the lower behind."""
+    """(H, W) or (H, W, 3), uint8, in at most `columns` by `rows` characters: upper half in front, lower behind."""
     height, width = pixels.shape[:2]
     shrink = min(columns / width, 2 * rows / height)
     columns, rows = max(1, round(width * shrink)), max(1, round(height * shrink / 2))

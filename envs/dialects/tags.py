@@ -94,10 +94,11 @@ def _action(kind: str, body: str, load: Any) -> Action:
         boxed = _BOXED.search(body) if load is _mended else None
         return Answer(text=(boxed[1] if boxed else body).strip())
     call = load(body)
-    if isinstance(call, dict) and isinstance(call.get("name"), str) and isinstance(call.get("arguments"), dict):
-        if call.keys() == {"name", "arguments"}:
-            return tool_call(call["name"], call["arguments"], CALL)
-    return Malformed(problem=CALL)
+    if not isinstance(call, dict) or call.keys() != {"name", "arguments"}:
+        return Malformed(problem=CALL)
+    if not isinstance(call["name"], str) or not isinstance(call["arguments"], dict):
+        return Malformed(problem=CALL)
+    return tool_call(call["name"], call["arguments"], CALL)
 
 
 def _loaded(body: str) -> Any:

@@ -84,11 +84,12 @@ def _repeats(way: Way) -> int:
 def report(bars: list[Bar]) -> int:
     """Print the table; 1 where a bar fails, else 0."""
     print(
-        f"load average {os.getloadavg()[0]:.2f}, {os.cpu_count()} cores, OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS')}"
+        f"load average {os.getloadavg()[0]:.2f}, {os.cpu_count()} cores, "
+        f"OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS')}"
     )
     print(f"{'':34} {'median':>9} {'fastest':>9} {'must':>7} {'control':>8} {'ours':>10} {'x floor':>8}")
     for bar in bars:
         floor = f"{bar.seconds / bar.floor_s:8.1f}" if bar.floor_s else f"{'-':>8}"
-        figures = f"{bar.median:9.1f} {bar.fastest:9.1f} {bar.must:7.1f} {bar.control:8.2f} {bar.seconds * 1e3:8.3f}ms {floor}"
-        print(f"{bar.name:34} {figures}  {bar.verdict}")
+        ratios = f"{bar.median:9.1f} {bar.fastest:9.1f} {bar.must:7.1f} {bar.control:8.2f}"
+        print(f"{bar.name:34} {ratios} {bar.seconds * 1e3:8.3f}ms {floor}  {bar.verdict}")
     return int(any(bar.verdict == "FAILS" for bar in bars))

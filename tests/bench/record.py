@@ -26,7 +26,8 @@ RNG = np.random.default_rng(0)
 TOKENS = [tuple(int(t) for t in RNG.integers(0, 150_000, 300)) for _ in range(4)]
 LOGPROBS = [tuple(float(p) for p in -RNG.random(300, np.float32)) for _ in range(4)]
 REPLY_S = 300 * 0.002 * RNG.lognormal(-0.1, 0.4, (ROLLOUTS, 4))
-ZOOM = '<think>{}</think><tool_call>{{"name": "zoom", "arguments": {{"image": "img0", "box": [{}, 20, 148, 148]}}}}</tool_call>'
+CALL = '{{"name": "zoom", "arguments": {{"image": "img0", "box": [{}, 20, 148, 148]}}}}'
+ZOOM = f"<think>{{}}</think><tool_call>{CALL}</tool_call>"
 
 
 async def policy(episode: Episode) -> Reply:
@@ -38,7 +39,7 @@ async def policy(episode: Episode) -> Reply:
 
 def rollouts(watch: Watch = lambda episode: None) -> list[Episode]:
     make_env = lambda: ReadingEnv(TASKS, tools=["zoom"])  # noqa: E731
-    return asyncio.run(play_all(make_env, policy, [question for question, _ in TASKS], AT_ONCE, watch))
+    return asyncio.run(play_all(make_env, policy, [question for question, _ in TASKS], AT_ONCE, watch=watch))
 
 
 def recorded(folder: Path) -> None:
