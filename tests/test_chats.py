@@ -60,6 +60,21 @@ def test_sizes_are_those_of_the_image_processor(smart_resize, limits, width, hei
     assert limits.resized(width, height) == theirs[::-1]
 
 
+@pytest.mark.parametrize("limits", LIMITS, ids=str)
+@given(width=sizes, height=sizes)
+def test_qwen_vl_utils_has_the_same_rule_but_for_slivers(smart_resize, limits, width, height):
+    """Below half a patch it rounds up before it looks at the limits; the processor, and so ours, after."""
+    needs("qwen_vl_utils")
+    from qwen_vl_utils.vision_process import smart_resize as theirs
+
+    width, height = max(width, limits.patch), max(height, limits.patch)
+    if max(width, height) <= 200 * min(width, height):
+        found = theirs(height, width, limits.patch, limits.min_pixels, limits.max_pixels)
+        assert limits.resized(width, height) == found[::-1]
+    sliver = theirs(10, 2000, 28, 3136, 12845056)
+    assert sliver != smart_resize(10, 2000, 28, 3136, 12845056) == Limits(28, 3136, 12845056).resized(2000, 10)[::-1]
+
+
 @pytest.mark.parametrize("size", [(256, 256), (100, 30), (1, 1), (1, 700), (1024, 3), (333, 999), (27, 29)])
 def test_an_image_has_as_many_tokens_as_the_model_has_features(tiny_model, chat, size):
     from transformers import AutoImageProcessor

@@ -1,4 +1,5 @@
 import asyncio
+import importlib
 import json
 import time
 
@@ -197,6 +198,23 @@ def test_the_truth_is_nowhere_until_the_episode_has_stopped():
     assert not any(secret in text for text in seen)
     assert episode.truth.answer == secret
     assert "truth" not in type(QUESTION).model_fields
+
+
+def test_a_tool_is_given_images_and_arguments_and_no_truth(tmp_path, monkeypatch):
+    (tmp_path / "lab_spies").mkdir()
+    (tmp_path / "lab_spies" / "spy.py").write_text(
+        "from tools.image import Image\nfrom tools.tool import Observation\nseen = []\n"
+        'def spy(image: Image) -> Observation:\n    """Spy."""\n'
+        "    seen.append(repr((vars(image), image.data, vars(image.data), image.__pydantic_private__)))\n"
+        "    return Observation(text='ok')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    secret = "4815162342 mm"
+    env = ReadingEnv([(QUESTION, Truth(answer=secret))], tools=["lab_spies.spy"])
+    asyncio.run(play(env, saying(call("spy", image="img0"), answer("1")), QUESTION))
+    (seen,) = importlib.import_module("lab_spies.spy").seen
+    assert QUESTION.study.sources[0].id in seen
+    assert secret not in seen
 
 
 def test_many_at_once_come_back_in_order_and_a_slow_one_holds_up_nobody():

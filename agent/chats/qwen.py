@@ -31,7 +31,8 @@ class Limits(NamedTuple):
     def resized(self, width: int, height: int) -> Size:
         """Whole patches, as near to the size and the shape given as the limits allow.
 
-        The rule is `smart_resize` of transformers' Qwen2VLImageProcessor, which both families use.
+        The rule is `smart_resize` of transformers' Qwen2VLImageProcessor, which both families use. That of
+        qwen-vl-utils gives other sizes for slivers, which the processor does not make, and needs torch to be read.
         """
         w, h = self._whole(round, width), self._whole(round, height)
         if w * h > self.max_pixels:

@@ -20,9 +20,12 @@ from agent.runs import new_run
 from agent.trace import Writer, describe
 from envs.env import ReadingEnv
 from envs.episode import Episode, Question
-from tools.files import open_many
+from tools.files import FileError, open_many
 from tools.image import first_view
 from tools.study import content_id
+
+MOST_SOURCES = 16
+"""How many pictures, volumes and films one question may be about."""
 
 
 def ask(
@@ -113,6 +116,8 @@ def sorted_out(words: Sequence[str], roles: Sequence[str]) -> tuple[list[tuple[s
 def asked(paths: Sequence[tuple[str, Path]], text: str, series: int | None = None) -> Question:
     """The question about the study in these files."""
     study = open_many([(path, name) for name, path in paths], series=series)
+    if len(study.sources) > MOST_SOURCES:
+        raise FileError(f"{len(study.sources)} images were given; at most {MOST_SOURCES} can be asked about at once")
     images = tuple(first_view(source) for source in study.sources)
     return Question(
         id=content_id(study.id.encode(), text.encode()), text=text, study=study, images=images, origin="ask"
