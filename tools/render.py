@@ -1,7 +1,11 @@
 """Draw a view: cut, resize, window, orient, then draw on it."""
 
+from threading import Condition
+
 import cv2
 import numpy as np
+from cachetools import LRUCache, cached
+from cachetools.keys import hashkey
 from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
@@ -11,20 +15,32 @@ from tools.image import Image, Mark
 from tools.study import Source
 
 YELLOW, RED, GREEN = (255, 220, 0), (255, 48, 48), (64, 224, 96)
+CACHED_BYTES = 2**28
 LINE_PX = 3
 """Width of a drawn box, px of the view: as ViTAR's mark tool draws it."""
 
 
 def rendered(image: Image, source: Source) -> np.ndarray:
     """(height, width) or (height, width, 3), uint8."""
-    stored = _cut(source.plane(image.axis, image.index), image.window)
-    pixels = _greys(image, source, _resized(stored, image.upright_size))
+    pixels = _greys(image, source, _sized(image, source))
     if image.mask is not None:
         pixels = _outlined(pixels, _resized_mask(image.mask.array, image), GREEN)
     for overlay in source.overlays:
         pixels = _painted(pixels, _resized_mask(overlay.array, image), YELLOW)
     pixels = _oriented(pixels, image.turns, image.mirrored)
     return _marked(pixels, image) if image.marks else pixels
+
+
+@cached(
+    LRUCache(CACHED_BYTES, getsizeof=lambda stored: stored.nbytes),
+    key=lambda image, source: hashkey(source.id, image.axis, image.index, image.window, image.upright_size),
+    condition=Condition(),
+)
+def _sized(image: Image, source: Source) -> np.ndarray:
+    """The stored values at the size of the view; kept, since the same view is often shown in other greys."""
+    stored = _resized(_cut(source.plane(image.axis, image.index), image.window), image.upright_size).view()
+    stored.flags.writeable = False
+    return stored
 
 
 def _cut(plane: np.ndarray, window: Box) -> np.ndarray:

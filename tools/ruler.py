@@ -8,7 +8,7 @@ import numpy as np
 from tools.geometry import Box, Point
 from tools.image import Image, source_aspect
 
-PLAIN_NOTES = ("", "in the patient")
+PLAIN_NOTES = ("", "in the patient", "in the patient; across the slices from their positions")
 """What a scale may refer to without a word being said about it."""
 HAIR = 1e-6
 """Less than anybody can point at, px; more than coordinates lose on their way."""
