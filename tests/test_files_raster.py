@@ -197,7 +197,9 @@ def test_an_array_that_is_no_picture_is_refused_in_words(tmp_path, values, words
         files.open(tmp_path / "a.npy")
 
 
-@given(arrays(st.sampled_from([np.uint8, np.int16, ">i2", ">f4", bool, np.float64]), st.tuples(*[st.integers(1, 6)] * 2)))
+@given(
+    arrays(st.sampled_from([np.uint8, np.int16, ">i2", ">f4", bool, np.float64]), st.tuples(*[st.integers(1, 6)] * 2))
+)
 def test_every_kind_of_number_is_read_as_it_was_written(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("npy") / "a.npy"
     np.save(path, values)

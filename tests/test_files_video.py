@@ -23,7 +23,9 @@ def film(path: Path, codec: str, pixels: str = "yuv420p", **options: str) -> Pat
         stream = out.add_stream(codec, rate=25, options=options)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pixels
         for n in range(FRAMES):
-            colors = np.stack([(x * 2 + n * 5) % 256, (y * 3 + n * 3) % 256, np.full_like(x, n * 6)], -1).astype(np.uint8)
+            colors = np.stack([(x * 2 + n * 5) % 256, (y * 3 + n * 3) % 256, np.full_like(x, n * 6)], -1).astype(
+                np.uint8
+            )
             out.mux(stream.encode(av.VideoFrame.from_ndarray(colors, format="rgb24")))
         out.mux(stream.encode())
     return path
@@ -115,7 +117,7 @@ def test_a_gif_of_one_frame_is_a_picture(tmp_path):
 def test_a_film_that_is_cut_short_is_refused(tmp_path):
     path = film(tmp_path / "a.mp4", "mpeg4")
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(FileError, match="the film cannot be read"):
+    with pytest.raises(FileError, match="cut short"):
         files.open(path)
 
 
@@ -126,5 +128,5 @@ def test_sound_is_no_picture(tmp_path):
         sound.sample_rate = 8000
         out.mux(stream.encode(sound))
         out.mux(stream.encode())
-    with pytest.raises(FileError, match="no moving picture"):
+    with pytest.raises(FileError, match="no moving picture is found in it: it holds sound"):
         files.open(tmp_path / "a.mp4")

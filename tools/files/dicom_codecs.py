@@ -91,6 +91,8 @@ def _jpeg_ls(frame: bytes, runner: "DecodeRunner") -> np.ndarray:
     import imagecodecs
 
     _check_size(jpeg_size(frame), runner)
+    if not frame.rstrip(b"\0").endswith(b"\xff\xd9"):  # CharLS takes seconds to find out
+        raise ValueError("a JPEG-LS stream without an end")
     return imagecodecs.jpegls_decode(frame)
 
 
@@ -113,9 +115,18 @@ def _rle(frame: bytes, runner: "DecodeRunner") -> np.ndarray:
     import imagecodecs
 
     kind = np.dtype(f"<u{runner.bits_allocated // 8}")
+    _check_segments(frame, runner.samples_per_pixel * kind.itemsize)
     planes = np.frombuffer(imagecodecs.dicomrle_decode(frame, kind), kind)
     pixels = runner.rows * runner.columns  # a frame may be padded to an even length
     return np.ascontiguousarray(planes[: runner.samples_per_pixel * pixels].reshape(-1, pixels).T)
+
+
+def _check_segments(frame: bytes, expected: int) -> None:
+    """Refuse an RLE header that points outside its frame, at which the decoder would crash. DICOM PS3.5 G.5."""
+    count, *offsets = struct.unpack_from("<16I", frame)
+    ends = [*offsets[1:count], len(frame)]
+    if count != expected or offsets[0] != 64 or any(a >= b for a, b in zip(offsets[:count], ends, strict=True)):
+        raise ValueError(f"{count} RLE segments at {offsets} in {len(frame)} bytes")
 
 
 def _plain(frame: bytes, runner: "DecodeRunner") -> np.ndarray:

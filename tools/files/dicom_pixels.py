@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import numpy as np
 
 from tools.files.dicom_codecs import decoder
-from tools.files.dicom_values import item, items, number, numbers, word
-from tools.files.file import File, FileError
+from tools.files.dicom_refusals import check, without_picture
+from tools.files.dicom_values import item, items, number, numbers
+from tools.files.file import File
 from tools.files.stacked import Frame
 
 if TYPE_CHECKING:
@@ -54,23 +55,27 @@ class Pixels(NamedTuple):
 def read_header(file: File) -> "tuple[FileDataset, int]":
     """All of a DICOM file that comes before its pixels, and where in the file they begin."""
     import pydicom
+    from pydicom.errors import BytesLengthException
 
-    with file.reading("the DICOM header"), file.path.open("rb") as stream:
+    with file.reading("the DICOM header", BytesLengthException), file.path.open("rb") as stream:
         return pydicom.dcmread(stream, stop_before_pixels=True, force=True), stream.tell()
 
 
 def find_pixels(file: File, header: "FileDataset", at: int) -> Pixels:
     """Where the frames of a file are. Raises FileError where it has no picture, or one that cannot be decoded."""
-    with file.reading("the DICOM header"):
+    from pydicom.errors import BytesLengthException
+
+    with file.reading("the DICOM header", BytesLengthException):
         pixels = _found(file, header, at)
     if pixels is None:
-        raise _without_picture(file, header)
-    _check(file, pixels)
+        raise without_picture(file, header)
+    check(file, pixels)
     return pixels
 
 
 def frame_reader(file: File, header: "FileDataset", pixels: Pixels) -> Frame:
     """Decode one frame at a time: (H, W), or (H, W, 3) RGB, in the type it is stored in. Raises FileError."""
+    from pydicom.errors import BytesLengthException
     from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 
     coded = decoder(pixels.syntax)
@@ -78,7 +83,7 @@ def frame_reader(file: File, header: "FileDataset", pixels: Pixels) -> Frame:
     looked_up = bool(items(header, "ModalityLUTSequence"))
 
     def read(index: int) -> np.ndarray:
-        with file.reading(f"frame {index + 1}"), pixels.open() as stream:
+        with file.reading(f"frame {index + 1}", BytesLengthException), pixels.open() as stream:
             plane, _ = coded.as_array(stream, index=index, **pixels.options)
             if colored:
                 plane = apply_color_lut(plane, header)
@@ -175,60 +180,3 @@ def _type(header: "FileDataset", options: dict[str, Any]) -> str:
     size = max(1, (options.get("bits_allocated") or 8) // 8)
     sign = "f" if "Float" in options["pixel_keyword"] else "i" if options.get("pixel_representation") == 1 else "u"
     return np.dtype(f"{sign}{size}").str
-
-
-def _check(file: File, pixels: Pixels) -> None:
-    """Refuse, before anything is decoded, what cannot be."""
-    options = pixels.options
-    if missing := {"rows", "columns", "bits_allocated", "samples_per_pixel", "photometric_interpretation"} - {
-        name for name, found in options.items() if found not in (None, "")
-    }:
-        raise file.refuse(f"its header does not state {', '.join(sorted(missing))}, without which pixels mean nothing")
-    file.check_plane(pixels.width, pixels.height)
-    try:
-        coded = decoder(pixels.syntax)
-    except NotImplementedError:
-        raise file.refuse(
-            f"its pixels are stored as {_named(pixels.syntax)}, which cannot be decoded; convert it first"
-        ) from None
-    with file.reading("the description of its pixels"):
-        needed = _frame_bytes(options) * pixels.frames if coded.is_native else _fragments(pixels)
-    have = pixels.size if coded.is_native else pixels.frames
-    if coded.is_native and have < needed:
-        raise file.refuse(f"the file is cut short: its pixels need {needed:.0f} bytes and it has {have}")
-    if not coded.is_native and needed < have:
-        raise file.refuse(f"the file is cut short: its header states {have} frames and it has {needed:.0f}")
-
-
-def _frame_bytes(options: dict[str, Any]) -> float:
-    size = options["rows"] * options["columns"] * options["samples_per_pixel"] * options["bits_allocated"] / 8
-    # two pixels share their colour: DICOM PS3.3 C.7.6.3.1.2
-    return size * 2 / 3 if options["photometric_interpretation"] == "YBR_FULL_422" else size
-
-
-def _fragments(pixels: Pixels) -> int:
-    """How many frames there can be at most."""
-    from pydicom.encaps import parse_basic_offsets, parse_fragments
-
-    with pixels.open() as stream:
-        parse_basic_offsets(stream)
-        return parse_fragments(stream)[0]
-
-
-def _without_picture(file: File, header: "FileDataset") -> FileError:
-    if not len(header):
-        return file.refuse("it is not a DICOM file, or nothing of it is left")
-    return file.refuse(f"it is a DICOM file without a picture{_kind(header)}; give the files that hold the pictures")
-
-
-def _kind(header: "FileDataset") -> str:
-    from pydicom.uid import UID_dictionary
-
-    uid = word(header, "SOPClassUID") or str(header.file_meta.get("MediaStorageSOPClassUID", ""))
-    return f" ({UID_dictionary[uid][0]})" if uid in UID_dictionary else ""
-
-
-def _named(syntax: str) -> str:
-    from pydicom.uid import UID_dictionary
-
-    return UID_dictionary[syntax][0] if syntax in UID_dictionary else "something that DICOM does not define"

@@ -11,9 +11,11 @@ if TYPE_CHECKING:
 
 def value(header: "Dataset", keyword: str) -> Any:
     """The value of an element; None where it is absent, empty or malformed."""
+    from pydicom.errors import BytesLengthException
+
     try:
         found = header.get(keyword)
-    except BROKEN:  # pydicom reads a value when it is first asked for
+    except (*BROKEN, BytesLengthException):  # pydicom reads a value when it is first asked for
         return None
     return None if found == "" else found
 

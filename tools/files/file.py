@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import stat
 import warnings
 from collections.abc import Iterator
@@ -19,11 +20,15 @@ HEAD_BYTES = 4096
 PLANE_PIXELS = 100_000_000
 """The largest plane that is decoded, px. Larger pictures are slides, which need a reader that goes by tiles."""
 
-BROKEN = (
+BROKEN: tuple[type[Exception], ...] = (
     OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, SyntaxError,
     NotImplementedError, RuntimeError, MemoryError, AssertionError, StructError, ZlibError,
 )  # fmt: skip
-"""What readers of other people raise when they meet a broken file."""
+"""What other people's readers raise when they meet a broken file, beside errors of their own."""
+
+
+LOUD = r"(pydicom|nibabel|PIL)\b"
+"""Libraries whose warnings are kept from the user."""
 
 
 class FileError(ValueError):
@@ -56,15 +61,15 @@ class File(NamedTuple):
         if width < 1 or height < 1:
             raise self.refuse(f"its header states a picture of {width} by {height} pixels, which is empty")
         if width * height > PLANE_PIXELS:
-            size = f"{width} by {height} pixels ({width * height / 1e6:.0f} megapixels)"
-            most = f"{PLANE_PIXELS / 1e6:.0f} megapixels"
-            raise self.refuse(
-                f"a picture of {size} is larger than the {most} that are read; cut out or reduce it first"
-            )
+            raise self.too_large(f"{width} by {height} pixels ({width * height / 1e6:.0f} megapixels)")
+
+    def too_large(self, size: str) -> FileError:
+        most = f"{PLANE_PIXELS / 1e6:.0f} megapixels"
+        return self.refuse(f"a picture of {size} is larger than the {most} that are read; cut out or reduce it first")
 
     @contextmanager
-    def reading(self, part: str) -> Iterator[None]:
-        """Refuse the file in words when what is done here meets something broken.
+    def reading(self, part: str, *errors: type[Exception]) -> Iterator[None]:
+        """Refuse the file in words when what is done here meets something broken: `BROKEN` or any of `errors`.
 
         The cause is left out on purpose: messages of other libraries quote the header, and so the patient.
         """
@@ -73,7 +78,7 @@ class File(NamedTuple):
             yield
         except FileError:
             raise
-        except BROKEN:
+        except (*BROKEN, *errors):
             raise self.refuse(
                 f"{part} cannot be read: the file is broken, cut short, or not what it says it is"
             ) from None
@@ -82,19 +87,23 @@ class File(NamedTuple):
 def look(path: Path, name: str) -> File:
     """A file with its first bytes. Raises FileError where it is missing, empty, or may not be read."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise FileError(f"{name}: neither a file nor a folder")
-        with path.open("rb") as stream:
-            head = stream.read(HEAD_BYTES)
+        head = _head(path) if stat.S_ISREG(os.stat(path).st_mode) else None
     except FileNotFoundError:
         raise FileError(f"{name}: there is no such file") from None
     except OSError as error:
         raise FileError(f"{name}: the file may not be read ({error.strerror})") from None
     except ValueError:  # a zero byte in the name
         raise FileError(f"{name!r}: not the name of a file") from None
+    if head is None:
+        raise FileError(f"{name}: neither a file nor a folder")
     if not head:
         raise FileError(f"{name}: the file is empty")
     return File(path, name, head)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(HEAD_BYTES)
 
 
 def hush() -> None:
@@ -102,5 +111,7 @@ def hush() -> None:
 
     A filter is set rather than `catch_warnings` entered, which is not safe where frames are decoded in threads.
     """
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
-    warnings.filterwarnings("ignore", module=r"(pydicom|nibabel|PIL)\b")
+    for library in ("pydicom", "nibabel.global", "PIL", "libav"):
+        logging.getLogger(library).setLevel(logging.CRITICAL + 1)
+    if ("ignore", None, Warning, re.compile(LOUD), 0) not in warnings.filters:
+        warnings.filterwarnings("ignore", module=LOUD)

@@ -17,8 +17,12 @@ def nifti(file: File) -> tuple[Source, ...]:
 
     The axes (z, y, x) are the file's (k, j, i), so nothing is copied. The values stay in the type they are stored in.
     """
+    from nibabel.freesurfer.mghformat import MGHError
+    from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
+
     head = unpacked_head(file.head)
-    with file.reading("the header"):
+    with file.reading("the header", HeaderDataError, WrapStructError, MGHError):
         said = mgh_header(file, head) if head.startswith(b"\0\0\0\x01") else nifti_header(file, head)
     i, j, k, count = said.shape
     for width, height in ((i, j), (i, k), (j, k)):

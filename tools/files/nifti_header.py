@@ -111,8 +111,9 @@ def _spacing(sizes: np.ndarray, unit: str, affine: np.ndarray | None) -> tuple[t
     if unit not in MM and affine is None:
         return None, "the file states the size of a voxel without a unit"
     if affine is not None:
-        lengths = np.linalg.norm(affine, axis=0)
-        if not np.allclose(lengths, sizes, rtol=AGREE):
+        with np.errstate(over="ignore"):
+            lengths = np.linalg.norm(affine, axis=0)
+        if not np.allclose(lengths, sizes, rtol=AGREE, atol=0):
             return None, "the file states two sizes of a voxel that differ, by its header and by its affine"
         slant = np.abs((affine / lengths).T @ (affine / lengths) - np.eye(3)).max()
         if slant > AGREE:

@@ -1,5 +1,7 @@
 """Arrays saved by numpy: .npy."""
 
+from tokenize import TokenError
+
 import numpy as np
 
 from tools.files.file import File
@@ -10,7 +12,7 @@ SHAPES = "(H, W), (Z, H, W), (H, W, 3) or (N, H, W, 3) of uint8, and the same be
 
 def npy(file: File) -> tuple[Source, ...]:
     """The array in a file, read from the disk as it is looked at. Shapes as in `SHAPES`."""
-    with file.reading("the array"):
+    with file.reading("the array", TokenError):  # numpy reads the header as Python
         array = np.load(file.path, mmap_mode="r", allow_pickle=False)
         array = array.reshape(_shape(array))
     color = array.ndim > 2 and array.shape[-1] == 3 and array.dtype == np.uint8

@@ -52,7 +52,10 @@ def _page(file: File, n: int, page: Page, role: str) -> Source:
 def _opened(file: File) -> "AbstractContextManager[Image]":
     from PIL import Image
 
-    return Image.open(file.path, formats=FORMATS)
+    try:
+        return Image.open(file.path, formats=FORMATS)
+    except Image.DecompressionBombError:  # it has a limit of its own, above ours
+        raise file.too_large(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} megapixels") from None
 
 
 def _pages(file: File) -> list[Page]:

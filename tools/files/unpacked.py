@@ -74,7 +74,10 @@ def _copy(file: File, to: BinaryIO) -> None:
 
 
 def _next(file: File, packed: BinaryIO) -> bytes:
-    with file.reading("the gzip archive"):  # only this: a full disk is no fault of the file
+    """The next piece. Only reading is guarded: a full disk is no fault of the file."""
+    from isal.igzip_lib import IsalError
+
+    with file.reading("the gzip archive", IsalError):  # type: ignore[arg-type]  # it is a class
         return packed.read(PIECE)
 
 
