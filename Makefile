@@ -46,7 +46,7 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.ask: $(RECIPE) | $(BIN)/python
-	@echo "set-up: the reader and the study of the example (about 250 MB, no torch)"
+	@echo "set-up: the reader and the study of the example (about 0.8 GB on disk, no torch)"
 	@$(PIP) --editable '.[demo]'
 	@touch $@
 
