@@ -17,10 +17,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as PILImage
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from tests.dicoms import slices, write
 from tools import files
-from tools.files import FileError, dicom_series, file, stacked
+from tools.files import FileError, dicom_pixels, dicom_series, file, stacked
 from tools.image import Image
 
 PYDICOM = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -232,6 +233,13 @@ def test_a_volume_that_states_more_voxels_than_there_are_is_refused(tmp_path):
     data = bytearray((tmp_path / "a.nii").read_bytes())
     data[46:48] = (30_000).to_bytes(2, "little")  # dim[3]
     assert "cut short" in refusal(holding(tmp_path, bytes(data), "a.nii"))
+
+
+def test_a_deflated_file_that_inflates_to_too_much_is_refused(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.dcm", np.zeros((2000, 2000), np.uint16), syntax=DeflatedExplicitVRLittleEndian)
+    assert files.open(path).sources[0].shape == (2000, 2000)
+    monkeypatch.setattr(dicom_pixels, "INFLATED_BYTES", 1_000_000)
+    assert "it inflates to more than the" in refusal(path)
 
 
 def test_a_stack_too_large_to_be_cut_across_says_so(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, JPEG2000Lossless, J
 from tests.dicoms import AXIAL, item, sequence, slices, write
 from tools import files
 from tools.files import FileError
+from tools.files.dicom_codecs import decoder
 from tools.files.dicom_safe import safe_window_name
 from tools.files.dicom_stack import Slice, stacks
 from tools.files.orientation import letters
@@ -74,6 +75,20 @@ def test_an_overlay_is_laid_where_the_file_says():
     (drawn,) = source.overlays
     assert drawn.array.shape == (484, 484)
     assert drawn.array.sum() == 323
+
+
+def test_an_overlay_that_starts_beside_the_picture_is_cut(tmp_path):
+    marks = np.zeros((3, 8), bool)
+    marks[0, 0] = marks[2, 3] = True
+    path = write(tmp_path / "a.dcm", GREY)
+    header = pydicom.dcmread(path)
+    header.add_new(0x60000010, "US", 3)
+    header.add_new(0x60000011, "US", 8)
+    header.add_new(0x60000050, "SS", [2, 0])  # row and column of its first pixel, counted from 1
+    header.add_new(0x60003000, "OW", np.packbits(marks, bitorder="little").tobytes() + b"\0")
+    header.save_as(path)
+    (drawn,) = one(path).overlays
+    assert np.argwhere(drawn.array).tolist() == [[3, 2]]  # the other mark lies left of the picture
 
 
 def test_a_real_dose_is_a_volume_with_a_scale_of_its_own():
@@ -266,20 +281,42 @@ def test_a_deflated_file_is_read(tmp_path):
     assert np.array_equal(one(write(tmp_path / "a.dcm", GREY, syntax=DeflatedExplicitVRLittleEndian)).plane(), GREY)
 
 
-def test_colours_come_as_rgb_from_a_lossless_jpeg_2000(tmp_path):
+COLORED = {
+    JPEG2000Lossless: ("YBR_RCT", lambda f: imagecodecs.jpeg2k_encode(f, reversible=True, codecformat="j2k", level=0)),
+    JPEG_XL: ("RGB", lambda f: imagecodecs.jpegxl_encode(f, lossless=True)),
+    JPEGLSLossless: ("RGB", imagecodecs.jpegls_encode),
+}
+
+
+@pytest.mark.parametrize("syntax", COLORED)
+def test_colours_that_were_compressed_without_loss_come_back_as_rgb(tmp_path, syntax):
     frame = np.random.default_rng(2).integers(0, 256, (32, 48, 3), np.uint8)
-    coded = [imagecodecs.jpeg2k_encode(frame, reversible=True, codecformat="j2k", level=0, mct=True)]
-    tags = {"SamplesPerPixel": 3, "PhotometricInterpretation": "YBR_RCT"}
-    source = one(write(tmp_path / "a.dcm", frame, syntax=JPEG2000Lossless, coded=coded, **tags))
+    interpretation, encode = COLORED[syntax]
+    tags = {"SamplesPerPixel": 3, "PhotometricInterpretation": interpretation}
+    source = one(write(tmp_path / "a.dcm", frame, syntax=syntax, coded=[bytes(encode(frame))], **tags))
     assert source.color
     assert np.array_equal(source.plane(), frame)
 
 
-def test_a_code_stream_larger_than_its_header_says_is_not_decoded(tmp_path):
-    frame = np.zeros((4096, 4096), np.uint16)
-    coded = coded_as(JPEG2000Lossless, frame)
-    with pytest.raises(FileError, match="cannot be read"):
-        files.open(write(tmp_path / "a.dcm", frame[:64, :64], syntax=JPEG2000Lossless, coded=coded))
+@pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLSLossless, JPEGLosslessSV1])
+def test_a_code_stream_larger_than_its_header_says_is_not_decoded(tmp_path, syntax):
+    frame = np.zeros((128, 96), np.uint16)
+    (coded,) = coded_as(syntax, frame)
+    path = write(tmp_path / "a.dcm", frame[:64, :64], syntax=syntax, coded=[coded])
+    with pytest.raises(FileError, match="frame 1 cannot be read"):
+        files.open(path)
+    with pytest.raises(RuntimeError) as told:
+        decoder(syntax).as_array(pydicom.dcmread(path))
+    refusals = str(told.value).splitlines()[1:]
+    assert len(refusals) == len(decoder(syntax).available_plugins)
+    assert all("a code stream of (96, 128) in a picture of (64, 64)" in line for line in refusals)
+
+
+def test_a_jpeg_xl_stream_larger_than_its_header_says_is_not_decoded(tmp_path):
+    frame = np.zeros((128, 96), np.uint16)
+    coded = coded_as(JPEG_XL, frame)
+    with pytest.raises(FileError, match="frame 1 cannot be read"):
+        files.open(write(tmp_path / "a.dcm", frame[:64, :64], syntax=JPEG_XL, coded=coded))
 
 
 def test_times_of_frames_add_up_where_they_are_uneven(tmp_path):

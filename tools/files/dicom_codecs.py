@@ -6,9 +6,9 @@ space) is left to pydicom.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -42,7 +42,8 @@ def decoder(syntax: str) -> "Decoder":
     if is_available(syntax):
         ours.add_plugin("imagecodecs", (__name__, "decode_frame"))
     if syntax not in JPEG_XL and syntax != UNCOMPRESSED:
-        ours._available.update(get_decoder(syntax)._available)
+        theirs = get_decoder(syntax)._available
+        ours._available.update({name: _guarded(decode) for name, decode in theirs.items()})
     return ours
 
 
@@ -52,14 +53,25 @@ def is_available(syntax: str) -> bool:
 
 
 def decode_frame(frame: bytes, runner: "DecodeRunner") -> bytes:
-    """The samples of a frame, pixel after pixel, as its code stream has them."""
+    """The samples of a frame, pixel after pixel, as its code stream has them. Raises ValueError, RuntimeError."""
     codec = _codec(runner.transfer_syntax)
     if codec is None:
         raise NotImplementedError(runner.transfer_syntax)
+    _check(frame, runner)
     runner.set_option("planar_configuration", 0)
     samples = codec(frame, runner)
     runner.set_option("bits_allocated", samples.itemsize * 8)
     return samples.tobytes()
+
+
+def _guarded(decode: Callable[..., Any]) -> Callable[..., Any]:
+    """A decoder of pydicom's that is not given what `_check` refuses."""
+
+    def checked(frame: bytes, runner: "DecodeRunner") -> Any:
+        _check(frame, runner)
+        return decode(frame, runner)
+
+    return checked
 
 
 Codec = Callable[[bytes, "DecodeRunner"], np.ndarray]
@@ -68,7 +80,7 @@ Codec = Callable[[bytes, "DecodeRunner"], np.ndarray]
 def _codec(syntax: str) -> Codec | None:
     from pydicom import uid
 
-    families: tuple[tuple[object, Codec], ...] = (
+    families: tuple[tuple[Container[str], Codec], ...] = (
         (uid.JPEG2000TransferSyntaxes, _jpeg_2000),
         (uid.JPEGLSTransferSyntaxes, _jpeg_ls),
         (uid.JPEGTransferSyntaxes, _jpeg),
@@ -76,13 +88,12 @@ def _codec(syntax: str) -> Codec | None:
         (JPEG_XL, _jpeg_xl),
         ((UNCOMPRESSED,), _plain),
     )
-    return next((codec for syntaxes, codec in families if syntax in syntaxes), None)  # type: ignore[operator]
+    return next((codec for syntaxes, codec in families if syntax in syntaxes), None)
 
 
 def _jpeg(frame: bytes, runner: "DecodeRunner") -> np.ndarray:
     import imagecodecs
 
-    _check_size(jpeg_size(frame), runner)
     space = "RGB" if runner.samples_per_pixel == 3 else None
     return imagecodecs.jpeg8_decode(frame, colorspace=space, outcolorspace=space)  # the same: nothing is converted
 
@@ -90,43 +101,33 @@ def _jpeg(frame: bytes, runner: "DecodeRunner") -> np.ndarray:
 def _jpeg_ls(frame: bytes, runner: "DecodeRunner") -> np.ndarray:
     import imagecodecs
 
-    _check_size(jpeg_size(frame), runner)
-    if not frame.rstrip(b"\0").endswith(b"\xff\xd9"):  # CharLS takes seconds to find out
-        raise ValueError("a JPEG-LS stream without an end")
     return imagecodecs.jpegls_decode(frame)
 
 
 def _jpeg_2000(frame: bytes, runner: "DecodeRunner") -> np.ndarray:
     import imagecodecs
 
-    _check_size(jpeg_2000_size(frame), runner)
-    _now_rgb(runner)
     return imagecodecs.jpeg2k_decode(frame)
 
 
 def _jpeg_xl(frame: bytes, runner: "DecodeRunner") -> np.ndarray:
     import imagecodecs
 
-    _now_rgb(runner)
-    return imagecodecs.jpegxl_decode(frame)
+    if runner.samples_per_pixel == 3:
+        runner.set_option("photometric_interpretation", "RGB")  # decoding takes its colour transform back
+    shape = (runner.rows, runner.columns, 3)[: 3 if runner.samples_per_pixel == 3 else 2]
+    return imagecodecs.jpegxl_decode(
+        frame, out=np.empty(shape, f"u{runner.bits_allocated // 8}")
+    )  # of this size or not
 
 
 def _rle(frame: bytes, runner: "DecodeRunner") -> np.ndarray:
     import imagecodecs
 
     kind = np.dtype(f"<u{runner.bits_allocated // 8}")
-    _check_segments(frame, runner.samples_per_pixel * kind.itemsize)
     planes = np.frombuffer(imagecodecs.dicomrle_decode(frame, kind), kind)
     pixels = runner.rows * runner.columns  # a frame may be padded to an even length
     return np.ascontiguousarray(planes[: runner.samples_per_pixel * pixels].reshape(-1, pixels).T)
-
-
-def _check_segments(frame: bytes, expected: int) -> None:
-    """Refuse an RLE header that points outside its frame, at which the decoder would crash. DICOM PS3.5 G.5."""
-    count, *offsets = struct.unpack_from("<16I", frame)
-    ends = [*offsets[1:count], len(frame)]
-    if count != expected or offsets[0] != 64 or any(a >= b for a, b in zip(offsets[:count], ends, strict=True)):
-        raise ValueError(f"{count} RLE segments at {offsets} in {len(frame)} bytes")
 
 
 def _plain(frame: bytes, runner: "DecodeRunner") -> np.ndarray:
@@ -134,14 +135,31 @@ def _plain(frame: bytes, runner: "DecodeRunner") -> np.ndarray:
     return np.frombuffer(frame, kind, runner.rows * runner.columns * runner.samples_per_pixel)
 
 
-def _now_rgb(runner: "DecodeRunner") -> None:
-    """These code streams state their colour transform, and decoding takes it back."""
-    if runner.samples_per_pixel == 3 and runner.photometric_interpretation != "YBR_FULL":
-        runner.set_option("photometric_interpretation", "RGB")
+def _check(frame: bytes, runner: "DecodeRunner") -> None:
+    """Refuse, by ValueError, a frame at which a decoder crashes, stalls, or takes more memory than the header says."""
+    from pydicom import uid
+
+    syntax = runner.transfer_syntax
+    if syntax in uid.RLETransferSyntaxes:
+        _check_segments(frame, runner.samples_per_pixel * runner.bits_allocated // 8)
+    if syntax in uid.JPEGLSTransferSyntaxes and not frame.rstrip(b"\0").endswith(b"\xff\xd9"):
+        raise ValueError("a JPEG-LS stream without an end")  # CharLS takes seconds to find out
+    if syntax in uid.JPEG2000TransferSyntaxes:
+        _check_size(jpeg_2000_size(frame), runner)
+    elif syntax in (*uid.JPEGTransferSyntaxes, *uid.JPEGLSTransferSyntaxes):
+        _check_size(jpeg_size(frame), runner)
+
+
+def _check_segments(frame: bytes, expected: int) -> None:
+    """An RLE header may point outside its frame, at which imagecodecs crashes. DICOM PS3.5 G.5."""
+    count, *offsets = struct.unpack_from("<16I", frame)
+    ends = [*offsets[1:count], len(frame)]
+    if count != expected or offsets[0] != 64 or any(a >= b for a, b in zip(offsets[:count], ends, strict=True)):
+        raise ValueError(f"{count} RLE segments at {offsets} in {len(frame)} bytes")
 
 
 def _check_size(size: tuple[int, int], runner: "DecodeRunner") -> None:
-    """A code stream can be larger than the header says: it is asked before anything is decoded."""
+    """A code stream can be larger than the header of its file says."""
     if size != (runner.columns, runner.rows):
         raise ValueError(f"a code stream of {size} in a picture of {(runner.columns, runner.rows)}")
 

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tools.files.file import BROKEN, File
+from tools.files.dicom_values import malformed
+from tools.files.file import File
 from tools.mask import Mask
 
 if TYPE_CHECKING:
@@ -24,13 +25,11 @@ def overlays(file: File, header: "Dataset", width: int, height: int) -> tuple[Ma
 
 def _plane(file: File, header: "Dataset", group: int, width: int, height: int) -> np.ndarray | None:
     """(H, W), bool, of the size of the picture."""
-    from pydicom.errors import BytesLengthException
-
     try:
         rows, columns = int(header[group, 0x10].value), int(header[group, 0x11].value)
         data = header[group, 0x3000].value
         top, left = (int(v) - 1 for v in header[group, 0x50].value)  # counted from 1
-    except (*BROKEN, BytesLengthException):
+    except malformed():
         return None
     file.check_plane(columns, rows)
     if len(data) * 8 < rows * columns:

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -9,12 +10,15 @@ import numpy as np
 
 from tools.files.dicom_codecs import decoder
 from tools.files.dicom_refusals import check, without_picture
-from tools.files.dicom_values import item, items, number, numbers
+from tools.files.dicom_values import item, items, malformed, number, numbers
 from tools.files.file import File
 from tools.files.stacked import Frame
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
+
+INFLATED_BYTES = 2**30
+"""The largest data set that is inflated in memory."""
 
 KEYWORDS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
 
@@ -55,17 +59,31 @@ class Pixels(NamedTuple):
 def read_header(file: File) -> "tuple[FileDataset, int]":
     """All of a DICOM file that comes before its pixels, and where in the file they begin."""
     import pydicom
-    from pydicom.errors import BytesLengthException
 
-    with file.reading("the DICOM header", BytesLengthException), file.path.open("rb") as stream:
+    with file.reading("the DICOM header", *malformed()), file.path.open("rb") as stream:
+        _check_inflated(file)
         return pydicom.dcmread(stream, stop_before_pixels=True, force=True), stream.tell()
+
+
+def _check_inflated(file: File) -> None:
+    """Refuse a deflated file that inflates to too much, which pydicom would do in one go. DICOM PS3.5 A.5."""
+    from pydicom.filereader import read_file_meta_info
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    if DeflatedExplicitVRLittleEndian.encode() not in file.head:
+        return
+    start = 132 + 12 + read_file_meta_info(file.path).FileMetaInformationGroupLength  # PS3.10 7.1
+    size, packed, inflate = 0, file.path.read_bytes()[start:], zlib.decompressobj(-zlib.MAX_WBITS)
+    while packed and size <= INFLATED_BYTES:
+        size += len(inflate.decompress(packed, 2**24))
+        packed = inflate.unconsumed_tail
+    if size > INFLATED_BYTES:
+        raise file.refuse(f"it inflates to more than the {INFLATED_BYTES / 2**30:g} GiB that are read")
 
 
 def find_pixels(file: File, header: "FileDataset", at: int) -> Pixels:
     """Where the frames of a file are. Raises FileError where it has no picture, or one that cannot be decoded."""
-    from pydicom.errors import BytesLengthException
-
-    with file.reading("the DICOM header", BytesLengthException):
+    with file.reading("the DICOM header", *malformed()):
         pixels = _found(file, header, at)
     if pixels is None:
         raise without_picture(file, header)
@@ -75,7 +93,6 @@ def find_pixels(file: File, header: "FileDataset", at: int) -> Pixels:
 
 def frame_reader(file: File, header: "FileDataset", pixels: Pixels) -> Frame:
     """Decode one frame at a time: (H, W), or (H, W, 3) RGB, in the type it is stored in. Raises FileError."""
-    from pydicom.errors import BytesLengthException
     from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 
     coded = decoder(pixels.syntax)
@@ -83,7 +100,7 @@ def frame_reader(file: File, header: "FileDataset", pixels: Pixels) -> Frame:
     looked_up = bool(items(header, "ModalityLUTSequence"))
 
     def read(index: int) -> np.ndarray:
-        with file.reading(f"frame {index + 1}", BytesLengthException), pixels.open() as stream:
+        with file.reading(f"frame {index + 1}", *malformed()), pixels.open() as stream:
             plane, _ = coded.as_array(stream, index=index, **pixels.options)
             if colored:
                 plane = apply_color_lut(plane, header)

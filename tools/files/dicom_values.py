@@ -9,13 +9,18 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 
-def value(header: "Dataset", keyword: str) -> Any:
-    """The value of an element; None where it is absent, empty or malformed."""
+def malformed() -> tuple[type[Exception], ...]:
+    """What pydicom raises on a header that it cannot read."""
     from pydicom.errors import BytesLengthException
 
+    return (*BROKEN, BytesLengthException)
+
+
+def value(header: "Dataset", keyword: str) -> Any:
+    """The value of an element; None where it is absent, empty or malformed."""
     try:
         found = header.get(keyword)
-    except (*BROKEN, BytesLengthException):  # pydicom reads a value when it is first asked for
+    except malformed():  # pydicom reads a value when it is first asked for
         return None
     return None if found == "" else found
 
