@@ -35,7 +35,7 @@ slow: $(VENV)/.test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
 
 bench: $(VENV)/.test
-	@OMP_NUM_THREADS=1 $(BIN)/python tests/bench/tools.py
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/bench/speed.py
 
 clean:
 	rm -rf $(VENV)

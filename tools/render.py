@@ -56,8 +56,8 @@ def _resized(stored: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         stored = stored.astype(np.float32)
     shrunk = (min(width, size[0]), min(height, size[1]))
     if shrunk != (width, height):
-        stored = cv2.resize(np.ascontiguousarray(stored), shrunk, interpolation=cv2.INTER_AREA)
-    return stored if shrunk == size else cv2.resize(np.ascontiguousarray(stored), size, interpolation=cv2.INTER_CUBIC)
+        stored = cv2.resize(stored, shrunk, interpolation=cv2.INTER_AREA)
+    return stored if shrunk == size else cv2.resize(stored, size, interpolation=cv2.INTER_CUBIC)
 
 
 def _greys(image: Image, source: Source, stored: np.ndarray) -> np.ndarray:
@@ -76,7 +76,7 @@ def _oriented(pixels: np.ndarray, turns: int, mirrored: bool) -> np.ndarray:
 def _resized_mask(marked: np.ndarray, image: Image) -> np.ndarray:
     """(H, W), bool: the mask as it lies on the view before turning."""
     cut = _cut(marked.astype(np.uint8), image.window)
-    return cv2.resize(np.ascontiguousarray(cut), image.upright_size, interpolation=cv2.INTER_NEAREST).astype(bool)
+    return cv2.resize(cut, image.upright_size, interpolation=cv2.INTER_NEAREST).astype(bool)
 
 
 def _outlined(pixels: np.ndarray, marked: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:

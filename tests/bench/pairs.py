@@ -55,13 +55,13 @@ def compare(
 
 
 def _once(name: str, slow: Way, fast: Way, must: float, floor_bytes: float, pairs: int) -> Bar:
-    inner = _repeats(fast)
-    slow(), fast()
+    outer, inner = _repeats(slow), _repeats(fast)
     slows, fasts, again = [], [], []
-    for _ in range(pairs):
-        slows.append(timed(slow))
-        fasts.append(timed(fast, inner))
-        again.append(timed(fast, inner))
+    for turn in range(pairs):
+        slows.append(_warm(slow, outer))
+        first, second = _warm(fast, inner), _warm(fast, inner)
+        fasts.append(second if turn % 2 else first)  # neither comes right after the slow way more often
+        again.append(first if turn % 2 else second)
     median = statistics.median(s / f for s, f in zip(slows, fasts, strict=True))
     control = statistics.median(a / f for a, f in zip(again, fasts, strict=True))
     best = min(fasts + again)
@@ -76,9 +76,17 @@ def timed(way: Way, repeats: int = 1) -> float:
     return (time.perf_counter() - began) / repeats
 
 
+def _warm(way: Way, repeats: int) -> float:
+    """The same, after a call that is not counted: what ran before must not have left the caches to itself."""
+    if repeats > 1:
+        way()
+    return timed(way, repeats)
+
+
 def _repeats(way: Way) -> int:
     """Calls that together take about 5 ms, so that the clock's grain and a stray interrupt count little."""
-    return max(1, round(0.005 / max(timed(way, 3), 1e-7)))
+    way()
+    return max(1, round(0.005 / max(timed(way), 1e-7)))
 
 
 def report(bars: list[Bar]) -> int:
