@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as PILImage
+from pydicom.data import get_testdata_file
 
 from agent.cli import VERBS, overview
 from agent.trace import read
@@ -150,7 +151,8 @@ def test_a_disk_that_takes_no_more_costs_the_record_not_the_answer(picture, tmp_
     assert "Traceback" not in done.stderr
 
 
-def test_ctrl_c_keeps_what_was_recorded(picture, tmp_path):
+@pytest.mark.parametrize(("asked_to_end", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+def test_ctrl_c_and_sigterm_keep_what_was_recorded(asked_to_end, code, picture, tmp_path):
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab" / "slow.py").write_text(
         "import asyncio\nfrom envs.episode import Reply\n"
@@ -167,9 +169,9 @@ def test_ctrl_c_keeps_what_was_recorded(picture, tmp_path):
         while "crop" not in process.stderr.readline():
             pass
         time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(asked_to_end)
         rest = process.stderr.read()
-    assert process.returncode == 130
+    assert process.returncode == code
     assert "Traceback" not in rest
     (run,) = (tmp_path / "runs" / "ask").iterdir()
     (episode,) = read(run)
@@ -200,6 +202,14 @@ def test_one_tool_can_be_tried_from_the_shell(picture, tmp_path):
     with PILImage.open(tmp_path / told["view"]) as view:
         assert view.size == (80, 80)
     assert "2 times as large" in told["text"]
+
+
+def test_a_measurement_tells_its_value_and_its_unit(tmp_path):
+    echo = get_testdata_file("JPGLosslessP14SV1_1s_1f_8b.dcm")
+    places = '{"start": [629, 320], "end": [689, 435]}'
+    told = json.loads(overread("tools", "call", "measure", echo, "--args", places, "--json", cwd=tmp_path).stdout)
+    assert (told["value"], told["unit"], told["view"]) == (33.05, "mm", None)
+    assert told["text"] == "The distance is 33.05 mm (3.305 cm), in the plane of the ultrasound beam."
 
 
 def test_doctor_says_what_is_there_and_what_is_not(tmp_path):
