@@ -53,7 +53,7 @@ def test_marks_add_up(image):
     [
         ({}, "mark: nothing to mark; give at least one box or point"),
         ({"boxes": []}, "mark: nothing to mark; give at least one box or point"),
-        ({"boxes": [10, 10, 50, 50]}, "mark: boxes.0: Input should be"),
+        ({"boxes": [10, 10, 50, 50]}, "mark: boxes.0: a box is [x0, y0, x1, y1], not 10"),
         ({"boxes": [[50, 50, 10, 10]]}, "mark: boxes.0: an empty box: x 50 to 10, y 50 to 10"),
         (
             {"boxes": [[900, 900, 999, 999]]},

@@ -133,6 +133,13 @@ def test_of_colours_the_mean_of_the_three_is_measured():
     assert seen.words() == "The value at [4, 4] is 60 (mean of red, green and blue)."
 
 
+def test_a_pixel_belongs_to_a_box_that_holds_its_centre():
+    image = Image.of(Source.of(np.arange(100, dtype=np.uint8).reshape(10, 10)))  # row y begins with 10 y
+    assert use("measure", image, box=[0, 0, 1, 2.4]).facts["max"] == 10
+    assert use("measure", image, box=[0, 0, 1, 2.6]).facts["max"] == 20
+    assert use("measure", image, box=[0.6, 0, 2, 1]).facts["min"] == 1
+
+
 def test_pixels_that_have_no_value_are_left_out():
     values = np.full((10, 10), 5.0, np.float32)
     values[0] = np.nan

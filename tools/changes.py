@@ -28,11 +28,11 @@ class Change(NamedTuple):
 def largest_changes(difference: np.ndarray, fixed: np.ndarray, covered: np.ndarray) -> tuple[list[Change], float]:
     """The changes in (H, W) float32, the largest first, and the least change of a value that counts as one.
 
-    `fixed` is the picture from which the other was taken; `covered` says where there are both.
+    `fixed` is the picture from which the other was taken; `covered` says where there are both: outside, the
+    difference is 0.
     """
     blur = max(1.0, max(difference.shape) / 400)
     smooth = cv2.GaussianBlur(difference, (0, 0), blur)
-    smooth[~cv2.erode(covered.astype(np.uint8), np.ones((5, 5))).astype(bool)] = 0  # the edge of the other is no change
     seen = smooth[covered]
     spread = NORMAL * float(np.median(np.abs(seen - np.median(seen))))
     least = max(NOISE * spread, FAINT * float(np.ptp(np.percentile(fixed[covered], (1, 99)))))

@@ -79,7 +79,8 @@ def _alike(
     a, b = laid[covered].astype(np.float64), fixed[covered].astype(np.float64)
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return laid, ""
-    gain, offset = np.polyfit(a, b, 1)
+    gain = float(np.mean((a - a.mean()) * (b - b.mean())) / a.var())
+    offset = float(b.mean() - gain * a.mean())
     if abs(gain - 1) < 0.01 and abs(offset) < 0.01 * np.ptp(b):
         return laid, ""
     return laid * np.float32(gain) + np.float32(offset), f" Its values were taken times {gain:.3g} plus {offset:.3g}."

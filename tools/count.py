@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tools.geometry import Point
 from tools.image import Image, Mark, source_aspect
-from tools.pixels import in_mask
+from tools.pixels import outlined
 from tools.ruler import Ruler, rounded
 from tools.tool import Observation, Spot, ToolError
 
@@ -25,9 +25,9 @@ def count(
 
     Pixels that meet at a corner belong together. Splitting is by watershed on the distance to the border.
     """
-    if image.mask is None:
+    pixels = outlined(image)
+    if pixels is None:
         raise ToolError("count: nothing is outlined on this image; use segment first, then count on the view it gives")
-    pixels = in_mask(image.mask)
     labels = _split(pixels.inside, source_aspect(image.data, image.axis)) if split else _labels(pixels.inside)
     sizes = np.bincount(labels.ravel())[1:]
     kept = [n + 1 for n in np.argsort(-sizes, kind="stable") if sizes[n] >= smallest]

@@ -36,6 +36,8 @@ class Point(Frozen):
             if len(value) != 2:
                 raise ValueError(f"a point is [x, y], not {len(value)} numbers")
             return {"x": value[0], "y": value[1]}
+        if not isinstance(value, dict | cls):
+            raise ValueError(f"a point is [x, y], not {value!r}"[:60])
         return value
 
     @property
@@ -66,6 +68,8 @@ class Box(Frozen):
             if len(value) != 4:
                 raise ValueError(f"a box is [x0, y0, x1, y1], not {len(value)} numbers")
             return dict(zip(("x0", "y0", "x1", "y1"), value, strict=True))
+        if not isinstance(value, dict | cls):
+            raise ValueError(f"a box is [x0, y0, x1, y1], not {value!r}"[:60])
         return value
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ from tools.caliper import angle, path_length, polygon_area
 from tools.geometry import Box, Point
 from tools.image import Image
 from tools.outline import extent
-from tools.pixels import Facts, Pixels, at, in_box, in_mask, in_polygon, named, statistics, unit_of, values_in
+from tools.pixels import Facts, Pixels, at, in_box, in_polygon, named, outlined, statistics, unit_of, values_in
 from tools.ruler import Ruler, around, digits, rounded
 from tools.tool import Observation, Spot, ToolError
 
@@ -66,7 +66,7 @@ def _kind(image: Image, points: Sequence[Point], box: Box | None) -> Kind:
     """What the places given ask for."""
     if box is not None:
         return "box"
-    if not points and image.mask is None:
+    if not points and outlined(image) is None:
         raise ToolError("measure: nothing to measure; give start and end, points, or a box")
     return "polygon" if len(points) > 3 else ("values", "values", "distance", "angle")[len(points)]
 
@@ -127,8 +127,9 @@ def _values(image: Image, points: Sequence[Point], box: Box | None) -> Observati
     elif points:
         _expect("values", "a box, one point, or three points or more", len(points) >= 3, points)
         pixels = in_polygon(points)
-    elif image.mask is not None:
-        return _outlined(image)
+    elif (shown := outlined(image)) is not None:
+        found = extent(image, shown)
+        return Observation(text=f"The outlined structure: {found.words}.", facts=found.facts)
     else:
         raise ToolError("measure: 'values' needs a box, points, or a view with an outline; none was given")
     words, found = statistics(image, pixels)
@@ -143,13 +144,6 @@ def _value_at(image: Image, point: Point) -> Observation:
         return Observation(text="There is no value at {0}.", spots=(spot,))
     text = f"The value at {{0}} is {digits(value)} {unit_of(image)}."
     return Observation(text=text, facts={named(image, "value"): rounded(value)}, spots=(spot,))
-
-
-def _outlined(image: Image) -> Observation:
-    """The pixels that are outlined on the view."""
-    assert image.mask is not None
-    found = extent(image, in_mask(image.mask))
-    return Observation(text=f"The outlined structure: {found.words}.", facts=found.facts)
 
 
 def _with_values(image: Image, pixels: Pixels, words: str, found: Facts) -> Observation:

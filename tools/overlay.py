@@ -7,7 +7,7 @@ import numpy as np
 
 from tools.geometry import Affine, Point, oriented, scaling, shift
 from tools.image import Image, source_aspect
-from tools.registration import best_shift, refined, warped
+from tools.registration import best_shift, refined, standard, warped
 from tools.ruler import Ruler, digits
 
 WORK_PX = 768
@@ -46,7 +46,7 @@ def laid_on(image: Image, other: Image, fixed: np.ndarray, moving: np.ndarray, a
     on_fixed, covered = warped(moving, laid.then(reduced), small)
     if not covered.any():
         raise ValueError("the two images do not meet; use align 'none' on parts of the same size")
-    at = cv2.resize(fixed, small, interpolation=cv2.INTER_AREA)
+    at, on_fixed = standard(cv2.resize(fixed, small, interpolation=cv2.INTER_AREA)), standard(on_fixed)
     moved = best_shift(at, on_fixed, covered)
     motion = cv2.MOTION_AFFINE if align == "affine" else cv2.MOTION_TRANSLATION
     try:

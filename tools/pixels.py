@@ -8,7 +8,6 @@ import numpy as np
 
 from tools.geometry import Box, Point
 from tools.image import Image
-from tools.mask import Mask
 from tools.ruler import around, digits, rounded
 
 Facts = dict[str, float | str]
@@ -43,11 +42,11 @@ def in_polygon(corners: Sequence[Point]) -> Pixels:
     return Pixels(whole, inside) if inside.any() else at(box.center)
 
 
-def in_mask(mask: Mask) -> Pixels:
-    """Those of a mask that marks some."""
-    box = mask.box
-    assert box is not None
-    return Pixels(box, mask.array[int(box.y0) : int(box.y1), int(box.x0) : int(box.x1)])
+def outlined(image: Image) -> Pixels | None:
+    """Those outlined on a view; None where nothing is."""
+    if image.mask is None or (box := image.mask.box) is None:
+        return None
+    return Pixels(box, image.mask.array[int(box.y0) : int(box.y1), int(box.x0) : int(box.x1)])
 
 
 def at(point: Point) -> Pixels:

@@ -30,8 +30,14 @@ def warped(values: np.ndarray, where: Affine, size: tuple[int, int]) -> tuple[np
     return laid, covered > 0.999
 
 
+def standard(values: np.ndarray) -> np.ndarray:
+    """The same picture with mean 0 and standard deviation 1, float32; all 0 where it is flat."""
+    centered = values.astype(np.float64) - values.mean(dtype=np.float64)
+    return (centered / (centered.std() or 1.0)).astype(np.float32)
+
+
 def best_shift(fixed: np.ndarray, moving: np.ndarray, covered: np.ndarray) -> Affine:
-    """The shift of `moving`, in whole px, after which it is most like `fixed` where it covers it.
+    """The shift of `moving`, in whole px, after which it is most like `fixed` where it covers it; both `standard`.
 
     By the peak of the cross-correlation (Guizar-Sicairos et al., Optics Letters 33, 2008), with and without
     whitening, which suit fine detail and noise in turn; no shift at all where neither is better.
@@ -46,9 +52,8 @@ def _shifts(fixed: np.ndarray, moving: np.ndarray) -> Iterator[Affine]:
     yield Affine()
     if np.ptp(fixed) == 0 or np.ptp(moving) == 0:
         return
-    a, b = fixed - fixed.mean(), moving - moving.mean()
     for normalization in ("phase", None):
-        (dy, dx), _, _ = phase_cross_correlation(a, b, normalization=normalization)
+        (dy, dx), _, _ = phase_cross_correlation(fixed, moving, normalization=normalization)
         yield shift(float(dx), float(dy))
 
 

@@ -166,7 +166,7 @@ def _told(error: ValidationError, arguments: type[BaseModel]) -> str:
             return f"no argument {wrong['loc'][0]!r}; it takes: {', '.join(arguments.model_fields)}"
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or "arguments"
-    return f"{where}: {first['msg'].removeprefix('Value error, ')}"
+    return f"{where}: {first['msg'].removeprefix('Value error, ').replace('a valid tuple', 'a list')}"
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:
