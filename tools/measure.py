@@ -128,8 +128,8 @@ def _values(image: Image, points: Sequence[Point], box: Box | None) -> Observati
         _expect("values", "a box, one point, or three points or more", len(points) >= 3, points)
         pixels = in_polygon(points)
     elif (shown := outlined(image)) is not None:
-        found = extent(image, shown)
-        return Observation(text=f"The outlined structure: {found.words}.", facts=found.facts)
+        size = extent(image, shown)
+        return Observation(text=f"The outlined structure: {size.words}.", facts=size.facts)
     else:
         raise ToolError("measure: 'values' needs a box, points, or a view with an outline; none was given")
     words, found = statistics(image, pixels)
