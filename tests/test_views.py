@@ -199,3 +199,7 @@ def test_no_view_changes_what_is_measured():
     for shown in views:
         box = shown.from_source.box(Box(x0=60, y0=60, x1=100, y1=90)).model_dump()
         assert use("measure", shown, box=box).facts == pytest.approx(measured)
+
+
+def test_what_has_no_value_is_black():
+    assert Grey.between(0, 10).apply(np.array([np.nan, -np.inf, 5, np.inf])).tolist() == [0, 0, 128, 255]

@@ -37,7 +37,7 @@ class Grey(Frozen):
                 share = (values - self.level) / self.width + 0.5
             else:  # PS3.3 C.11.2.1.2.1
                 share = (values - (self.level - 0.5)) / (self.width - 1) + 0.5
-        return np.rint(np.nan_to_num(np.clip(share, 0, 1)) * 255).astype(np.uint8)
+        return np.rint(np.fmin(np.fmax(share, 0), 1) * 255).astype(np.uint8)  # fmax takes 0 over NaN
 
 
 CT_PRESETS = {
