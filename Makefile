@@ -1,6 +1,6 @@
 # make ask     ask a real question of a real study, and watch it being read
 # make test    ruff, mypy, pytest
-# Both set up what they need in .venv first. Others: lint types tests slow bench picture clean
+# Both set up what they need in .venv first. Others: lint types tests slow bench clean
 #
 # A small torch without CUDA:  make test TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --constr
 RECIPE := pyproject.toml configs/constraints.txt
 QUESTION := How wide is the ascending aorta, from (629, 320) to (689, 435)?
 
-.PHONY: ask test lint types tests slow bench picture clean
+.PHONY: ask test lint types tests slow bench clean
 
 ask: $(VENV)/.ask
 	@$(BIN)/overread ask "$$($(BIN)/python -c 'from pydicom.data import get_testdata_file as f; print(f("JPGLosslessP14SV1_1s_1f_8b.dcm"))')" "$(QUESTION)"

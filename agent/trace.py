@@ -37,7 +37,8 @@ ROW = np.dtype(
         ("stop", "<u2"),  # place in STOPS
     ]
 )
-NO_TOKENS = {"turns": {"__all__": {"reply": {"token_ids", "logprobs"}}}}
+ELSEWHERE: Any = {"turns": {"__all__": {"reply": {"token_ids", "logprobs"}}}, "question": {"images"}}
+"""What a line leaves out: tokens lie in their own file, and the images of the question are those of the opening."""
 
 
 class Writer:
@@ -71,10 +72,10 @@ class Writer:
             number = self._index.tell() // ROW.itemsize
             episode = episode.model_copy(update={"id": f"{self._worker}-{number}"})
         packed, counts = _packed(episode)
-        where = {"offset": self._tokens.tell(), "length": len(packed), "turns": counts}
+        where = f'"offset":{self._tokens.tell()},"length":{len(packed)},"turns":{counts}'
         _write(self._tokens, packed)
-        text = episode.model_dump_json(exclude=NO_TOKENS)
-        line = f'{{"tokens":{json.dumps(where)},{text[1:]}\n'.encode()
+        record = episode.model_dump_json(exclude=ELSEWHERE).encode()
+        line = b'{"tokens":{%b},%b\n' % (where.encode(), record[1:])
         row = _row(episode, self._lines.tell(), len(line))
         _write(self._lines, line)
         _write(self._index, row)
@@ -95,9 +96,10 @@ class Writer:
 
 def _write(file: io.RawIOBase, data: bytes) -> None:
     """All of the bytes, or OSError."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[file.write(rest) :]
+    while done := file.write(data):
+        if done == len(data):
+            return
+        data = data[done:]
 
 
 def describe(folder: Path, **facts: Any) -> None:
@@ -160,13 +162,13 @@ def _pixels_path(folder: Path, image: Image) -> Path:
     return folder / "images" / image.hash[:2] / f"{image.hash}.png"
 
 
-def _packed(episode: Episode) -> tuple[bytes, list[tuple[int, int]]]:
+def _packed(episode: Episode) -> tuple[bytes, list[list[int]]]:
     """The tokens of all turns, and how many ids and logprobs each turn has."""
     parts, counts = [], []
     for turn in episode.turns:
         ids, logprobs = turn.reply.token_ids, turn.reply.logprobs
-        parts += [struct.pack(f"<{len(ids)}i", *ids), struct.pack(f"<{len(logprobs)}f", *logprobs)]
-        counts.append((len(ids), len(logprobs)))
+        parts.append(struct.pack(f"<{len(ids)}i{len(logprobs)}f", *ids, *logprobs))
+        counts.append([len(ids), len(logprobs)])
     return b"".join(parts), counts
 
 
@@ -179,11 +181,12 @@ def _row(episode: Episode, offset: int, length: int) -> bytes:
 
 def _parsed(line: bytes, path: Path, folder: Path) -> Episode:
     record = json.loads(line)
-    if not isinstance(record, dict) or "tokens" not in record:
+    if not isinstance(record, dict) or not {"tokens", "version", "question", "opening"} <= record.keys():
         raise ValueError("not an episode")
-    if record.get("version") != 1:
-        raise ValueError(f"episode of version {record.get('version')}; this overread reads version 1")
+    if record["version"] != 1:
+        raise ValueError(f"episode of version {record['version']}; this overread reads version 1")
     where = record.pop("tokens")
+    record["question"]["images"] = record["opening"]["images"]
     episode = Episode.model_validate(record)
     turns = _with_tokens(episode.turns, path.with_suffix(".tokens"), where)
     opening = episode.opening.model_copy(update={"images": _found(episode.opening.images, folder)})
