@@ -80,6 +80,8 @@ def run(arguments: list[str]) -> int:
         return app(arguments, exit_on_error=False, print_error=False, result_action="return_value") or DONE
     except CycloptsError as error:
         return fail(arguments, USAGE, "usage", " ".join(str(error).split()))
+    except BrokenPipeError:  # an OSError that is nobody's fault
+        raise
     except tuple(expected()) as error:
         if "--debug" in arguments:
             traceback.print_exc()

@@ -212,6 +212,11 @@ def test_a_measurement_tells_its_value_and_its_unit(tmp_path):
     assert told["text"] == "The distance is 33.05 mm (3.305 cm), in the plane of the ultrasound beam."
 
 
+def test_a_reader_that_has_gone_is_no_error(tmp_path):
+    done = subprocess.run(f"{OVERREAD} tools ls | head -1", shell=True, cwd=tmp_path, capture_output=True, check=False)
+    assert (done.stderr, done.stdout.count(b"\n")) == (b"", 1)
+
+
 def test_doctor_says_what_is_there_and_what_is_not(tmp_path):
     done = overread("doctor", "--json", cwd=tmp_path)
     states = {finding["name"]: finding["state"] for finding in json.loads(done.stdout)["findings"]}

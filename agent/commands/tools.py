@@ -117,6 +117,6 @@ def _first_fact(facts: dict[str, Any]) -> tuple[Any, str | None]:
 
 def _said(schema: dict[str, Any]) -> str:
     kinds = [str(part.get("description", part.get("type"))) for part in schema.get("anyOf", [schema])]
-    choices = f" one of {', '.join(map(str, schema['enum']))}" if "enum" in schema else ""
+    choices = f"; one of {', '.join(map(str, schema['enum']))}" if "enum" in schema else ""
     default = f" (default {schema['default']})" if schema.get("default") is not None else ""
     return " or ".join(kind for kind in kinds if kind != "null") + choices + default
