@@ -165,7 +165,10 @@ def test_ctrl_c_and_sigterm_keep_what_was_recorded(asked_to_end, code, picture, 
     )
     command = [OVERREAD, "ask", picture, "what?", "--policy", "lab.slow"]
     environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environ) as process:
+    heeding = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # ignored in the background
+    with subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environ, preexec_fn=heeding
+    ) as process:
         while "crop" not in process.stderr.readline():
             pass
         time.sleep(0.2)
