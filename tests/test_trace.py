@@ -21,7 +21,7 @@ def episode():
     async def policy(episode):
         if episode.turns:
             return Reply(text="<answer>9 mm</answer>", token_ids=(7, 151_655), logprobs=(-0.5, -0.25))
-        return Reply(text=CROP, token_ids=(1, 2, 3))
+        return Reply(text=CROP, token_ids=(1, 2, 3), logprobs=(-1.0, -2.0, -4.0))
 
     env = ReadingEnv(TASKS, tools=["crop"])
     return asyncio.run(play(env, policy, TASKS[0][0]))
@@ -33,6 +33,7 @@ def test_an_episode_comes_back_as_it_was_with_its_tokens_and_its_pixels(tmp_path
     (back,) = read(tmp_path)
     assert back == episode.model_copy(update={"id": "w0-0"})
     assert back.turns[1].reply.token_ids == (7, 151_655)
+    assert back.turns[1].reply.logprobs == (-0.5, -0.25)
     for name, image in episode.images.items():
         assert np.array_equal(back.images[name].pixels, image.pixels)
 
