@@ -30,7 +30,9 @@ async def play(
         try:
             reply = await asyncio.wait_for(policy(env.episode), env.seconds_left)
         except TimeoutError:
-            env.give_up("timeout", f"no reply within the {env.max_seconds:g} s that an episode may take")
+            if env.seconds_left != 0.0:  # the policy's own
+                raise
+            env.give_up("timeout", f"no reply within the {env.max_seconds} s that an episode may take")
         else:
             await asyncio.to_thread(env.step, reply, time.perf_counter() - began)
         watch(env.episode)
@@ -53,8 +55,8 @@ async def play_all(
     room = asyncio.Semaphore(at_once)
 
     async def one(number: int, question: Question) -> Episode:
-        env = make_env()
         async with room:
+            env = make_env()
             try:
                 return await play(env, policy, question, seed + number, watch)
             except Exception:  # the one place where a failed episode is caught

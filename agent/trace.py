@@ -9,14 +9,17 @@
 One writer a file; append and flush. A killed writer leaves at most one broken last line: readers skip and count it.
 """
 
+import fcntl
 import io
 import json
-import os
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
+from errno import ENOSPC, EWOULDBLOCK
 from pathlib import Path
 from typing import Any, Self, get_args
+from uuid import uuid4
 
 import numpy as np
 
@@ -37,24 +40,32 @@ ROW = np.dtype(
         ("stop", "<u2"),  # place in STOPS
     ]
 )
+BROKEN = (ValueError, TypeError, KeyError)
+"""What a line that is no whole episode raises."""
 ELSEWHERE: Any = {"turns": {"__all__": {"reply": {"token_ids", "logprobs"}}}, "question": {"images"}}
 """What a line leaves out: tokens lie in their own file, and the images of the question are those of the opening."""
 
 
 class Writer:
-    """Adds episodes to a run folder, making it if need be. Raises OSError where that cannot be written."""
+    """Adds episodes to a run folder, making it if need be.
+
+    Raises OSError where it cannot be written, or where another writer of the same name is at work.
+    """
 
     def __init__(self, folder: Path, worker: str = "w0"):
         self.folder = folder
         (folder / "images").mkdir(parents=True, exist_ok=True)
         (folder / "episodes").mkdir(exist_ok=True)
-        base = folder / "episodes" / worker
-        self._lines = open(base.with_suffix(".jsonl"), "ab", buffering=0)  # noqa: SIM115  (closed by `close`)
-        self._tokens = open(base.with_suffix(".tokens"), "ab", buffering=0)  # noqa: SIM115
-        self._index = open(base.with_suffix(".index"), "ab", buffering=0)  # noqa: SIM115
+        self._paths = [folder / "episodes" / f"{worker}.{kind}" for kind in ("jsonl", "tokens", "index")]
+        self._files = [open(path, "ab", buffering=0) for path in self._paths]  # noqa: SIM115  (closed by `close`)
         self._worker = worker
         self._kept: set[str] = set()
-        self._end_broken_line(base.with_suffix(".jsonl"))
+        try:
+            fcntl.flock(self._files[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise BlockingIOError(EWOULDBLOCK, "another writer is at work on it", str(self._paths[0])) from None
+        self._mend()
 
     def __enter__(self) -> Self:
         return self
@@ -63,42 +74,76 @@ class Writer:
         self.close()
 
     def write(self, episode: Episode) -> None:
-        """Add an episode; also one that was broken off."""
+        """Add an episode; also one that was broken off. Where the disk does not take it, nothing of it is left."""
         for image in every_image(episode):
             if image.hash and image.hash not in self._kept:
                 _keep_pixels(self.folder, image)
                 self._kept.add(image.hash)
+        lines, tokens, rows = self._files
+        at = [file.tell() for file in self._files]
         if not episode.id:
-            number = self._index.tell() // ROW.itemsize
-            episode = episode.model_copy(update={"id": f"{self._worker}-{number}"})
+            episode = episode.model_copy(update={"id": f"{self._worker}-{at[2] // ROW.itemsize}"})
         packed, counts = _packed(episode)
-        where = f'"offset":{self._tokens.tell()},"length":{len(packed)},"turns":{counts}'
-        _write(self._tokens, packed)
+        where = f'"offset":{at[1]},"length":{len(packed)},"turns":{counts}'
         record = episode.model_dump_json(exclude=ELSEWHERE).encode()
         line = b'{"tokens":{%b},%b\n' % (where.encode(), record[1:])
-        row = _row(episode, self._lines.tell(), len(line))
-        _write(self._lines, line)
-        _write(self._index, row)
+        try:
+            _write(tokens, packed)
+            _write(lines, line)
+            _write(rows, _row(episode, at[0], len(line)))
+        except OSError:
+            for file, size in zip(self._files, at, strict=True):
+                file.truncate(size)
+                file.seek(size)
+            raise
 
     def close(self) -> None:
-        for file in (self._lines, self._tokens, self._index):
+        for file in self._files:
             file.close()
 
-    def _end_broken_line(self, path: Path) -> None:
-        size = path.stat().st_size
-        if not size:
+    def _mend(self) -> None:
+        """End the line that a killed writer broke off, and give every whole line its row."""
+        path, _, rows = self._paths
+        if not _ends_whole(path):
+            _write(self._files[0], b"\n")
+        found = index(self.folder, self._worker)
+        if rows.stat().st_size == found.nbytes and _end(found) == path.stat().st_size:
             return
-        with open(path, "rb") as file:
-            file.seek(size - 1)
-            if file.read(1) != b"\n":
-                self._lines.write(b"\n")
+        self._files[2].truncate(0)
+        self._files[2].seek(0)
+        for offset, line in _lines(path):
+            with suppress(*BROKEN):
+                _write(self._files[2], _row(_parsed(line, path, self.folder), offset, len(line)))
+
+
+def _end(rows: np.ndarray) -> int:
+    """Where the last line that has a row ends, bytes."""
+    return int(rows["offset"][-1] + rows["length"][-1]) if len(rows) else 0
+
+
+def _ends_whole(path: Path) -> bool:
+    """Whether a file is empty or ends with a line feed."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        file.seek(max(0, size - 1))
+        return file.read(1) in (b"", b"\n")
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Every line with its offset, bytes."""
+    offset = 0
+    with open(path, "rb") as file:
+        for line in file:
+            yield offset, line
+            offset += len(line)
 
 
 def _write(file: io.RawIOBase, data: bytes) -> None:
     """All of the bytes, or OSError."""
-    while done := file.write(data):
-        if done == len(data):
-            return
+    while data:
+        done = file.write(data)
+        if not done:
+            raise OSError(ENOSPC, "the disk took no more")
         data = data[done:]
 
 
@@ -122,7 +167,7 @@ def read(folder: Path, broken: list[str] | None = None) -> Iterator[Episode]:
             for number, line in enumerate(file, start=1):
                 try:
                     yield _parsed(line, path, folder)
-                except ValueError as error:
+                except BROKEN as error:
                     if broken is not None:
                         broken.append(f"{path}, line {number}: {_first_line(error)}")
 
@@ -153,7 +198,7 @@ def _keep_pixels(folder: Path, image: Image) -> None:
     if path.exists():
         return
     path.parent.mkdir(exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}.new")
+    draft = path.with_suffix(f".{uuid4().hex}.new")
     draft.write_bytes(png(image.pixels))
     draft.replace(path)
 

@@ -8,10 +8,25 @@ import gymnasium as gym
 import numpy as np
 
 from envs.dialects import Parsed
-from envs.episode import Act, Action, Answer, Episode, Malformed, Question, Reply, Span, Stop, ToolCall, Truth, Turn
+from envs.episode import (
+    Act,
+    Action,
+    Answer,
+    Episode,
+    Malformed,
+    Question,
+    Reply,
+    Span,
+    Stop,
+    ToolCall,
+    Truth,
+    Turn,
+    storable,
+)
 from envs.prompt import opening, system
 from envs.score import judge
 from envs.spaces import ObservationSpace, ReplySpace
+from tools.image import Image
 from tools.lookup import find
 from tools.tool import Observation, Size, Tool, ToolError
 
@@ -56,8 +71,11 @@ class ReadingEnv(gym.Env[Observation, str | Reply]):
         self.action_space = ReplySpace()
         self.observation_space = ObservationSpace()
         self.stepping = False
-        """True while a step is carried out: what breaks then is no fault of the policy's engine."""
-        self._truths = {question.id: truth for question, truth in self.tasks}
+        """True while something is opened or carried out: what breaks then is no fault of the policy's engine."""
+        self._truths: dict[str, Truth | None] = {}
+        for question, truth in self.tasks:
+            if self._truths.setdefault(question.id, truth) != truth:
+                raise ValueError(f"two tasks have the id {question.id!r} and different truths")
         self._episode: Episode | None = None
         self._began = 0.0
 
@@ -84,7 +102,11 @@ class ReadingEnv(gym.Env[Observation, str | Reply]):
         """Start on `options["question"]`, or on one drawn at random. Raises ValueError where there is none."""
         super().reset(seed=seed)
         question = (options or {}).get("question") or self._drawn()
+        self.stepping = False
+        self._episode = Episode(question=question, opening=Observation(), seed=seed)  # should an image not be readable
+        self.stepping = True
         images = tuple(image.shown() for image in question.images)
+        self.stepping = False
         self._episode = Episode(
             question=question.model_copy(update={"images": images}),
             system=system(self.tools.values(), self.dialect.how),
@@ -101,8 +123,10 @@ class ReadingEnv(gym.Env[Observation, str | Reply]):
             raise gym.error.ResetNeeded("the episode is over: call reset before step")
         reply = Reply(text=action) if isinstance(action, str) else action
         self.stepping = True
-        turn = self._carried_out(reply, seconds)
-        self._episode = self.episode.model_copy(update={"turns": (*self.episode.turns, turn)})
+        before = self.episode
+        self._episode = before.model_copy(update={"turns": (*before.turns, Turn(reply=reply, seconds=seconds))})
+        turn = self._carried_out(reply, seconds, before)
+        self._episode = before.model_copy(update={"turns": (*before.turns, turn)})
         self._stop(self._reached(turn))
         self.stepping = False
         seen = _merged(turn.acts)
@@ -112,8 +136,9 @@ class ReadingEnv(gym.Env[Observation, str | Reply]):
         return seen, verdict.reward if verdict else 0.0, answered, not answered, dict(verdict.parts) if verdict else {}
 
     def give_up(self, stop: Stop, problem: str) -> Episode:
-        """End the episode by a fault that is not the policy's."""
-        self._stop(stop, problem)
+        """End the episode by a fault that is not the policy's; one that has ended stays as it is."""
+        if self.episode.stop is None:
+            self._stop(stop, problem)
         return self.episode
 
     def render(self) -> Any:
@@ -138,7 +163,7 @@ class ReadingEnv(gym.Env[Observation, str | Reply]):
         if stop is None:
             return
         truth = self._truths.get(self.episode.question.id)
-        ended = self.episode.model_copy(update={"stop": stop, "problem": problem, "truth": truth})
+        ended = self.episode.model_copy(update={"stop": stop, "problem": storable(problem), "truth": truth})
         self._episode = ended.model_copy(update={"verdict": judge(ended, truth, self.rewards)})
 
     def _reached(self, turn: Turn) -> Stop | None:
@@ -153,38 +178,38 @@ class ReadingEnv(gym.Env[Observation, str | Reply]):
             return "timeout"
         return "turn_limit" if len(self.episode.turns) >= self.max_turns else None
 
-    def _carried_out(self, reply: Reply, seconds: float) -> Turn:
+    def _carried_out(self, reply: Reply, seconds: float, before: Episode) -> Turn:
+        """The turn that a reply makes after the episode `before`."""
         exact = self.dialect.strict(reply.text)
         mended = exact if exact.understood else self.dialect.repairing(reply.text)
         read = mended if self.repair else exact
         acts: list[Act] = []
+        images = before.images
         for action in read.actions:
-            acts.append(self._act(action, reply, acts))
+            acts.append(self._act(action, reply, images))
+            images |= {f"img{len(images) + n}": image for n, image in enumerate(acts[-1].observation.images)}
         return Turn(
             reply=reply,
             thought=read.thought,
             acts=tuple(acts),
-            spans=self._phases(read),
+            spans=_phases(read, before),
             strict=exact.understood,
             problem=exact.problem,
-            repaired=mended.actions if mended.understood and not exact.understood else (),
+            repaired=() if mended.actions == exact.actions else mended.actions,
             seconds=seconds,
         )
 
-    def _phases(self, read: Parsed) -> tuple[Span, ...]:
-        """A thought after something has been seen is a rethought."""
-        seen = any(act.observation != Observation() for turn in self.episode.turns for act in turn.acts)
-        again = [span.model_copy(update={"phase": "rethink"}) if span.phase == "think" else span for span in read.spans]
-        return tuple(again) if seen else read.spans
-
-    def _act(self, action: Action, reply: Reply, before: Sequence[Act]) -> Act:
+    def _act(self, action: Action, reply: Reply, images: dict[str, Image]) -> Act:
+        """Carry out one action; it may name `images`: all shown before, those of earlier calls of its turn included."""
         if isinstance(action, Answer):
             return Act(action=action)
         if isinstance(action, Malformed):
             return Act(action=action, observation=Observation(text=action.problem), refused=True)
         began = time.perf_counter()
         try:
-            call = self._tool(action).call(action.arguments, self._images(before), self._canvas(reply))
+            if _over(len(images), self.max_images):
+                raise ToolError(f"{action.name[:60]}: no more images can be shown; give your answer")
+            call = self._tool(action).call(action.arguments, images, self._canvas(reply))
             seen = call.run()
         except ToolError as refusal:
             told = Observation(text=str(refusal))
@@ -193,18 +218,18 @@ class ReadingEnv(gym.Env[Observation, str | Reply]):
 
     def _tool(self, call: ToolCall) -> Tool:
         if call.name not in self.tools:
-            raise ToolError(f"no tool {call.name!r}; there are: {', '.join(self.tools)}")
+            raise ToolError(f"no tool {call.name[:60]!r}; there are: {', '.join(self.tools)}")
         return self.tools[call.name]
-
-    def _images(self, before: Sequence[Act]) -> dict[str, Any]:
-        """The images that a call may name: all shown before, those of earlier calls of the same turn included."""
-        images = dict(self.episode.images)
-        for act in before:
-            images |= {f"img{len(images) + n}": image for n, image in enumerate(act.observation.images)}
-        return images
 
     def _canvas(self, reply: Reply) -> dict[str, Size] | None:
         return None if reply.canvas is None else {f"img{n}": size for n, size in enumerate(reply.canvas)}
+
+
+def _phases(read: Parsed, before: Episode) -> tuple[Span, ...]:
+    """A thought after something has been seen is a rethought."""
+    if not any(act.observation != Observation() for turn in before.turns for act in turn.acts):
+        return read.spans
+    return tuple(span.model_copy(update={"phase": "rethink"}) if span.phase == "think" else span for span in read.spans)
 
 
 def _over(count: int, limit: int | None) -> bool:

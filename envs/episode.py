@@ -7,6 +7,7 @@ The environment writes it, one turn per step. Nothing converts it: training take
 (`agent.render`), the viewer opens its JSON.
 """
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -31,11 +32,16 @@ MAX_DEPTH = 20
 
 
 def storable(value: Any, depth: int = 0) -> Any:
-    """The value with half characters (lone surrogates), which no file can hold, replaced. Raises ValueError."""
+    """The value with half characters (lone surrogates), which no file can hold, replaced.
+
+    Raises ValueError for what is nested too deep, and for infinity and NaN.
+    """
     if depth > MAX_DEPTH:
         raise ValueError(f"nested more than {MAX_DEPTH} deep")
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no number that can be kept")
     if isinstance(value, list | tuple):
         return [storable(v, depth + 1) for v in value]
     if isinstance(value, dict):
@@ -56,7 +62,7 @@ class Question(Frozen):
     """The views shown at the start."""
     kind: Kind = "open"
     """What the answer must be."""
-    choices: tuple[str, ...] = ()
+    choices: Annotated[tuple[str, ...], Field(max_length=26)] = ()
     """The answers to choose from, in order; empty where the answer is free."""
     origin: str = ""
     """Data set and split it came from, as in "vqa_rad/test"."""
@@ -79,7 +85,7 @@ class Reply(Frozen):
     """What the policy wrote in one turn."""
 
     text: Text
-    token_ids: tuple[int, ...] = ()
+    token_ids: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = ()
     """[n] exactly as sampled, never tokenized again; empty when a person, a script or a server wrote it."""
     logprobs: tuple[float, ...] = ()
     """[n] log-probability of each sampled token under the policy that sampled it."""
@@ -155,8 +161,8 @@ class Turn(Frozen):
 
     reply: Reply
     thought: Text = ""
-    acts: tuple[Act, ...]
-    """In the order written; one or more."""
+    acts: tuple[Act, ...] = ()
+    """In the order written; one or more, but for a turn that a fault of ours cut off."""
     spans: tuple[Span, ...] = ()
     """The phases of the reply's text."""
     strict: bool = True
@@ -212,7 +218,7 @@ class Episode(Frozen):
 
     @property
     def answer(self) -> str | None:
-        last = self.turns[-1].acts[-1].action if self.turns else None
+        last = self.turns[-1].acts[-1].action if self.turns and self.turns[-1].acts else None
         return last.text if isinstance(last, Answer) else None
 
     @property

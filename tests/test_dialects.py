@@ -91,6 +91,24 @@ def test_nonsense_is_malformed_for_both_parsers(text):
         assert isinstance(action, Malformed)
 
 
+def test_an_answer_that_a_closed_thought_only_mentions_is_no_answer():
+    read = TAGS.repairing("<think>Could it be <answer>benign</answer>? No, I must look.</think>")
+    assert isinstance(read.actions[0], Malformed)
+
+
+def test_a_call_that_cannot_be_read_is_said_and_does_not_cost_the_others():
+    read = TAGS.repairing(f"Look: <tool_call>{ZOOM_TEXT}</tool_call><tool_call>not json</tool_call>")
+    assert read.actions[0] == ZOOM
+    assert isinstance(read.actions[1], Malformed)
+
+
+@pytest.mark.parametrize("piece", ["<think>", "<tool_call>", "```json{", '{"name": ', "<tool_call>{'", "\\boxed{", "{"])
+@pytest.mark.parametrize("dialect", [TAGS, VITAR], ids=["tags", "vitar"])
+def test_a_long_degenerate_reply_is_read_in_time_that_grows_with_its_length(dialect, piece):
+    """Quadratic time would be minutes here."""
+    assert dialect.repairing(piece * 50_000).actions
+
+
 def test_a_tag_inside_an_argument_does_not_end_the_call():
     call = ToolCall(name="mark", arguments={"label": "</tool_call><answer>x</answer>"})
     assert TAGS.strict(TAGS.write("", (call,))).actions == (call,)

@@ -12,8 +12,10 @@ from gymnasium.utils.env_checker import check_env
 import envs
 from agent.loop import play, play_all
 from envs.env import ReadingEnv
-from envs.episode import Episode, Reply, Truth
+from envs.episode import Episode, Question, Reply, Truth
 from envs.tasks.discs import discs
+from tools.image import Image
+from tools.study import Source, Study
 from tools.tool import ToolError
 
 TASKS = list(discs("test", 3))
@@ -258,6 +260,7 @@ def test_a_tool_that_breaks_is_a_fault_of_ours(tmp_path, monkeypatch):
     (episode,) = asyncio.run(play_all(lambda: make_env(tools=["lab_tools.broken"]), policy, [QUESTION]))
     assert (episode.stop, episode.verdict) == ("tool_fault", None)
     assert "ZeroDivisionError" in episode.problem
+    assert "broken" in episode.turns[0].reply.text  # what broke it is kept
 
 
 def test_an_environment_without_questions_says_so():
@@ -280,3 +283,55 @@ def test_importing_the_environment_makes_its_name_known():
 def test_the_same_question_asked_twice_is_played_with_two_seeds():
     episodes = asyncio.run(play_all(make_env, saying(answer("1")), [QUESTION, QUESTION], seed=7))
     assert [episode.seed for episode in episodes] == [7, 8]
+
+
+def test_an_image_that_cannot_be_read_ends_its_own_episode_and_no_other():
+    def gone(axis: int, index: int) -> np.ndarray:
+        raise OSError("gone")
+
+    source = Source.lazy(gone, id="x", axes="yx", shape=(8, 8), dtype="|u1")
+    bad = Question(id="bad", text="?", study=Study(sources=(source,)), images=(Image.of(source),))
+    episodes = asyncio.run(play_all(make_env, saying(answer("1")), [QUESTION, bad, QUESTION]))
+    assert [episode.stop for episode in episodes] == ["answered", "tool_fault", "answered"]
+    assert "gone" in episodes[1].problem
+
+
+def test_a_timeout_of_the_policys_own_is_a_fault_of_its_engine():
+    async def policy(episode: Episode) -> Reply:
+        raise TimeoutError("socket")
+
+    (episode,) = asyncio.run(play_all(lambda: make_env(max_seconds=60), policy, [QUESTION]))
+    assert (episode.stop, episode.truth) == ("engine_fault", TRUTH)
+
+
+def test_an_episode_that_has_ended_stays_as_it_is():
+    env = make_env()
+    env.reset(options={"question": QUESTION})
+    env.step(answer("1"))
+    assert env.give_up("engine_fault", "too late").stop == "answered"
+
+
+def test_what_goes_wrong_can_be_stored_whatever_it_says():
+    env = make_env()
+    env.reset(options={"question": QUESTION})
+    episode = env.give_up("engine_fault", "no file '\udcff.png'")
+    assert Episode.model_validate_json(episode.model_dump_json()) == episode
+
+
+def test_two_truths_for_one_question_are_refused():
+    with pytest.raises(ValueError, match="two tasks have the id 'discs/test/0' and different truths"):
+        ReadingEnv([(QUESTION, TRUTH), (QUESTION, Truth(answer="1 mm"))])
+
+
+def test_calls_past_the_most_images_are_refused_within_a_turn():
+    crops = call("crop", image="img0", box=[0, 0, 5, 5]).partition("</think>")[2] * 9
+    episode = played(crops, max_images=4)
+    assert len(episode.images) == 4
+    assert [act.refused for act in episode.turns[0].acts] == [False] * 3 + [True] * 6
+    assert episode.stop == "image_limit"
+
+
+def test_infinity_is_no_argument():
+    episode = played(call("zoom", image="img0", box=[1, 2, 30, 40]).replace("40]", "1e999]"), answer("1"))
+    assert episode.turns[0].refused
+    assert Episode.model_validate_json(episode.model_dump_json()) == episode

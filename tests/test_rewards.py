@@ -32,6 +32,19 @@ def test_a_length_in_another_unit_is_wrong(said, score):
     assert rewarded(said, Truth(answer="40 mm")).reward == score
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["40 mm.", "40mm", "**40 mm**", "40 MM", "40 mm, about", "In img0 it is 40 mm", "from 12 px to 52 px: 40 mm"],
+)
+def test_a_number_is_read_out_of_the_words_around_it(said):
+    assert rewarded(said, Truth(answer="40 mm")).reward == 1.0
+
+
+@pytest.mark.parametrize(("said", "score"), [("20", 1.0), ("20 nodules", 1.0), ("22", 0.0), ("19", 0.0)])
+def test_a_count_is_exact(said, score):
+    assert rewarded(said, Truth(answer="20"), kind="count").reward == score
+
+
 @pytest.mark.parametrize(("said", "score"), [(" left LUNG\n", 1.0), ("right lung", 0.0), ("left", 0.0)])
 def test_words_match_whatever_their_case(said, score):
     assert rewarded(said, Truth(answer="Left lung"), kind="open").reward == score

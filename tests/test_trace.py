@@ -1,13 +1,17 @@
 import asyncio
+import json
 import os
+import resource
+import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from agent.loop import play
-from agent.trace import STOPS, Writer, index, read, read_at
+from agent.trace import ROW, STOPS, Writer, index, read, read_at
 from envs.env import ReadingEnv
 from envs.episode import Reply
 from envs.tasks.discs import discs
@@ -115,3 +119,78 @@ with Writer(Path({str(tmp_path)!r})) as writer:
     assert len(episodes) >= len(whole) >= 50
     assert len(broken) <= 1
     assert all(episode.turns[0].reply.token_ids == (1, 2) for episode in episodes)
+
+
+def test_names_with_a_dot_keep_their_own_files(tmp_path, episode):
+    for worker in ("gpu1.0", "gpu1.1"):
+        with Writer(tmp_path, worker) as writer:
+            writer.write(episode)
+            assert len(index(tmp_path, worker)) == 1
+    assert len(list(read(tmp_path))) == 2
+
+
+def test_two_writers_of_one_name_are_one_too_many(tmp_path, episode):
+    with Writer(tmp_path), pytest.raises(OSError, match="another writer is at work on it"):
+        Writer(tmp_path)
+    with Writer(tmp_path) as writer:  # the first has closed
+        writer.write(episode)
+
+
+@pytest.mark.parametrize("harm", ["torn row", "missing row", "torn line"])
+def test_an_index_that_was_broken_off_is_mended_by_the_next_writer(harm, tmp_path, episode):
+    with Writer(tmp_path) as writer:
+        writer.write(episode)
+        writer.write(episode)
+    rows, lines = tmp_path / "episodes" / "w0.index", tmp_path / "episodes" / "w0.jsonl"
+    size, path = (rows.stat().st_size, rows) if harm != "torn line" else (lines.stat().st_size, lines)
+    os.truncate(path, size - {"torn row": 5, "missing row": ROW.itemsize, "torn line": 100}[harm])
+    with Writer(tmp_path) as writer:
+        writer.write(episode.model_copy(update={"step": 7}))
+    found = index(tmp_path, "w0")
+    assert len(found) == (2 if harm == "torn line" else 3)
+    last = read_at(tmp_path, "w0", int(found["offset"][-1]), int(found["length"][-1]))
+    assert last.step == 7
+    assert len({episode.id for episode in read(tmp_path)}) == len(found)
+
+
+def test_a_disk_that_fills_up_within_an_episode_leaves_nothing_of_it(tmp_path, episode):
+    with Writer(tmp_path) as writer:
+        writer.write(episode)
+        size = (tmp_path / "episodes" / "w0.jsonl").stat().st_size
+        now = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 200, now[1]))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                writer.write(episode)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, now)
+        writer.write(episode)
+    broken: list[str] = []
+    assert (len(list(read(tmp_path, broken))), broken) == (2, [])
+    assert len(index(tmp_path, "w0")) == 2
+
+
+def test_workers_that_show_the_same_image_do_not_get_in_each_others_way(tmp_path, episode):
+    def work(name: str) -> None:
+        with Writer(tmp_path, name) as writer:
+            writer.write(episode)
+
+    for attempt in range(10):
+        shutil.rmtree(tmp_path / "images", ignore_errors=True)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(work, [f"w{attempt}-{n}" for n in range(8)]))
+    assert len(list(read(tmp_path))) == 80
+
+
+@pytest.mark.parametrize("shape", ['"opening":null', '"opening":{}', '"question":[]'])
+def test_a_line_of_another_shape_is_skipped_and_said(shape, tmp_path, episode):
+    with Writer(tmp_path) as writer:
+        writer.write(episode)
+        writer.write(episode)
+    path = tmp_path / "episodes" / "w0.jsonl"
+    first, second = path.read_text().splitlines()
+    record = json.loads(first) | json.loads(f"{{{shape}}}")
+    path.write_text(f"{json.dumps(record)}\n{second}\n")
+    broken: list[str] = []
+    assert len(list(read(tmp_path, broken))) == 1
+    assert len(broken) == 1

@@ -2,10 +2,14 @@
 
 from typing import Any, Protocol
 
+import json_repair
 from pydantic import ValidationError
 
 from envs.episode import Action, Answer, Malformed, Span, Text, ToolCall
 from tools.geometry import Frozen
+
+MENDED_CHARS = 8000
+"""The longest text that is mended: mending takes time that grows with the square of the length."""
 
 
 class Parsed(Frozen):
@@ -54,3 +58,13 @@ def tool_call(name: str, arguments: dict[str, Any], problem: str) -> Action:
 def not_json(constant: str) -> None:
     """Refuse NaN and Infinity, which Python reads and JSON does not have. Raises ValueError."""
     raise ValueError(f"{constant} is not JSON")
+
+
+def mended_json(text: str) -> Any:
+    """What JSON with slips was meant to say: unclosed brackets, trailing commas, single quotes; None for nonsense."""
+    if len(text) > MENDED_CHARS:
+        return None
+    try:
+        return json_repair.loads(text)
+    except (ValueError, RecursionError):
+        return None

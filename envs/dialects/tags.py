@@ -11,9 +11,7 @@ import re
 from types import SimpleNamespace
 from typing import Any
 
-import json_repair
-
-from envs.dialects import Dialect, Parsed, not_json, tool_call
+from envs.dialects import Dialect, Parsed, mended_json, not_json, tool_call
 from envs.episode import Action, Answer, Malformed, Phase, Span, ToolCall
 
 HOW = (
@@ -25,9 +23,8 @@ CALL = 'a tool call is {"name": "...", "arguments": {...}} in JSON'
 
 _PIECE = re.compile(r"\s*<(think|tool_call|answer)>(.*?)</\1>\s*", re.DOTALL)
 _ORDER = re.compile(r"(think )?((tool_call )+|answer )")
-_OPEN = re.compile(r"<(think|tool_call|tool|answer)>", re.IGNORECASE)
-_CLOSE = re.compile(r"</(think|tool_call|tool|answer)>", re.IGNORECASE)
-_FENCE = re.compile(r"```(?:json|tool_call)?\s*(\{.*?\})\s*```", re.DOTALL)
+_TAG = re.compile(r"<(/?)(think|tool_call|tool|answer)>", re.IGNORECASE)
+_FENCE = re.compile(r"```(?:json|tool_call)?\s*(\{[^`]*\})\s*```")
 _BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
 _BARE = re.compile(r"\{\s*[\"']name[\"']\s*:")
 
@@ -48,21 +45,16 @@ def repairing(text: str) -> Parsed:
     if exact.understood:
         return exact
     pieces = _loose_pieces(text)
-    if any(
-        kind == "tool_call" for kind, *_ in pieces
-    ):  # what follows a call was written without having seen its result
+    if any(kind == "tool_call" for kind, *_ in pieces):  # what follows a call was written before its result was seen
         pieces = [piece for piece in pieces if piece[0] != "answer"]
-    parsed = _parsed(pieces, _mended) if any(kind != "think" for kind, *_ in pieces) else exact
-    return (
-        parsed if parsed.understood else Parsed(thought=parsed.thought, actions=parsed.actions[:1], spans=parsed.spans)
-    )
+    return _parsed(pieces, _mended) if any(kind != "think" for kind, *_ in pieces) else exact
 
 
 def write(thought: str, actions: tuple[ToolCall | Answer, ...]) -> str:
     """The text of a turn. Raises ValueError where a thought or an answer holds one of the tags."""
     free = [thought, *(action.text for action in actions if isinstance(action, Answer))]
-    if held := next((tag for text in free for tag in _OPEN.findall(text) + _CLOSE.findall(text)), None):
-        raise ValueError(f"a thought or an answer cannot hold the tag <{held}>")
+    if held := next((tag[0] for text in free for tag in _TAG.finditer(text)), None):
+        raise ValueError(f"a thought or an answer cannot hold the tag {held}")
     said = f"<think>{thought}</think>" if thought else ""
     return said + "\n".join(_written(action) for action in actions)
 
@@ -109,11 +101,8 @@ def _loaded(body: str) -> Any:
 
 
 def _mended(body: str) -> Any:
-    """JSON with slips: unclosed brackets, trailing commas, single quotes; a call under another key."""
-    try:
-        call = json_repair.loads(body)
-    except (ValueError, RecursionError):
-        return None
+    """A call written with slips, or under another key."""
+    call = mended_json(body)
     if isinstance(call, list) and len(call) == 1:
         call = call[0]
     if isinstance(call, dict) and isinstance(call.get("function"), dict):
@@ -122,27 +111,28 @@ def _mended(body: str) -> Any:
         return None
     arguments = call.get("arguments", call.get("parameters", {}))
     if isinstance(arguments, str):
-        arguments = _mended_arguments(arguments)
+        arguments = mended_json(arguments)
     return {"name": call.get("name"), "arguments": arguments}
 
 
-def _mended_arguments(text: str) -> Any:
-    try:
-        return json_repair.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _loose_pieces(text: str) -> list[tuple[str, str, int, int]]:
-    """Pieces between tags, each ending at its own closing tag, at the next tag, or at the end of the text."""
-    pieces, end = [], 0
-    while opened := _OPEN.search(text, end):
-        kind = "tool_call" if opened[1].lower() == "tool" else opened[1].lower()
-        stops = [m.start() for m in (_CLOSE.search(text, opened.end()), _OPEN.search(text, opened.end())) if m]
-        stop = min(stops, default=len(text))
-        pieces.append((kind, text[opened.end() : stop], opened.end(), stop))
-        closed = _CLOSE.match(text, stop)
-        end = closed.end() if closed else stop
+    """Pieces that begin with an opening tag and end at their closing tag, at the next opening one, or with the text.
+
+    What a closed thought only mentions is no piece of its own.
+    """
+    tags = [*_TAG.finditer(text)]
+    last_end = max((tag.start() for tag in tags if tag[1] and tag[2].lower() == "think"), default=-1)
+    pieces: list[tuple[str, str, int, int]] = []
+    end = 0
+    for n, tag in enumerate(tags):
+        if tag[1] or tag.start() < end:
+            continue
+        kind = "tool_call" if tag[2].lower() == "tool" else tag[2].lower()
+        stop = tags[n + 1].start() if n + 1 < len(tags) else len(text)
+        if kind == "think" and tag.end() <= last_end:
+            stop = next(t.start() for t in tags[n + 1 :] if t[1] and t[2].lower() == "think")
+        pieces.append((kind, text[tag.end() : stop], tag.end(), stop))
+        end = stop
     if all(kind == "think" for kind, *_ in pieces):
         pieces += _untagged(text, end)
     return [piece for piece in pieces if piece[1].strip()]

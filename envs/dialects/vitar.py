@@ -9,9 +9,7 @@ import re
 from types import SimpleNamespace
 from typing import Any
 
-import json_repair
-
-from envs.dialects import Dialect, Parsed, not_json, tool_call
+from envs.dialects import Dialect, Parsed, mended_json, not_json, tool_call
 from envs.episode import Action, Answer, Malformed, Span, ToolCall
 
 HOW = (
@@ -40,10 +38,7 @@ def repairing(text: str) -> Parsed:
     found = _OBJECT.search(text)
     if exact.understood or found is None:
         return exact
-    try:
-        said = json_repair.loads(found[0])
-    except (ValueError, RecursionError):
-        return exact
+    said = mended_json(found[0])
     if isinstance(said, list):
         said = next((part for part in said if isinstance(part, dict)), None)
     if not isinstance(said, dict):

@@ -7,7 +7,36 @@ from envs.episode import Episode, Truth
 TOLERANCE = 0.1
 """How far off a number may be, as a share of the true one, where the truth names no tolerance."""
 
-_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
+UNITS = frozenset(
+    [
+        "px",
+        "pixels",
+        "mm",
+        "cm",
+        "m",
+        "um",
+        "µm",
+        "mm²",
+        "cm²",
+        "ml",
+        "l",
+        "cc",
+        "%",
+        "°",
+        "degrees",
+        "hu",
+        "s",
+        "ms",
+        "bpm",
+        "mg",
+        "g",
+        "kg",
+    ]
+)
+"""Words after a number that are its unit; any other word is just the next one."""
+
+_NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?")
+_UNIT = re.compile(r"\s*([^\W\d_]+[²³]?|%|°)")
 
 
 def correct(episode: Episode, truth: Truth) -> float:
@@ -19,16 +48,26 @@ def correct(episode: Episode, truth: Truth) -> float:
     if given is None:
         return 0.0
     if episode.question.kind in ("number", "count"):
-        return float(_same_number(given, truth))
+        return float(_same_number(given, truth, episode.question.kind))
     return float(given.strip().casefold() == truth.answer.strip().casefold())
 
 
-def _same_number(given: str, truth: Truth) -> bool:
-    told, true = _NUMBER.search(given), _NUMBER.search(truth.answer)
-    if told is None or true is None:
+def _same_number(given: str, truth: Truth, kind: str) -> bool:
+    """Whether the number told last is the true one; a count must be exact where the truth names no tolerance."""
+    told, true = _measure(given), _measure(truth.answer)
+    if told is None or true is None or (told[1] and true[1] and told[1] != true[1]):
         return False
-    told_unit, true_unit = given[told.end() :].split(), truth.answer[true.end() :].split()
-    if told_unit and true_unit and told_unit[0] != true_unit[0]:
-        return False
-    allowed = TOLERANCE if truth.tolerance is None else truth.tolerance
-    return abs(float(told[0]) - float(true[0])) <= allowed * abs(float(true[0])) + 1e-9
+    usual = 0.0 if kind == "count" else TOLERANCE
+    allowed = usual if truth.tolerance is None else truth.tolerance
+    return abs(told[0] - true[0]) <= allowed * abs(true[0]) + 1e-9
+
+
+def _measure(text: str) -> tuple[float, str] | None:
+    """(number, unit) of the last number in a text that has a unit, else of the last one."""
+    found = [(float(number[0]), _unit(text[number.end() :])) for number in _NUMBER.finditer(text)]
+    return next((pair for pair in reversed(found) if pair[1] in UNITS), found[-1] if found else None)
+
+
+def _unit(rest: str) -> str:
+    unit = _UNIT.match(rest)
+    return unit[1].casefold() if unit and unit[1].casefold() in UNITS else ""
