@@ -81,12 +81,23 @@ def test_json_tells_a_program_everything_and_the_record_is_where_it_says(picture
 def test_a_stored_episode_can_be_shown_again_and_saved_as_a_picture(picture, tmp_path):
     asked = overread("ask", picture, BETWEEN, "--plain", cwd=tmp_path)
     run = next((tmp_path / "runs" / "ask").iterdir()).name
-    shown = overread("show", run[-4:], "--plain", "--save", "reading.png", cwd=tmp_path)
+    shown = overread("show", run[-4:], "--plain", "--save", "reading", cwd=tmp_path)
     told = [line for line in asked.stderr.splitlines() if line[:3].strip().isdigit() or line.startswith("   ")]
     assert told
     assert [line for line in told if line not in shown.stdout] == []
-    with PILImage.open(tmp_path / "reading.png") as saved:
+    with PILImage.open(tmp_path / "reading") as saved:
         assert saved.width > 300
+
+
+def test_the_dialect_is_said_once(picture, tmp_path):
+    done = overread("ask", picture, BETWEEN, "--set", "env.dialect=vitar", cwd=tmp_path)
+    assert done.stdout.startswith("The distance is 50 px")
+
+
+def test_a_question_that_is_not_utf_8_is_still_a_question(picture, tmp_path):
+    command = [os.fsencode(OVERREAD), b"ask", os.fsencode(picture), b"What is \xff?"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode, done.stdout[:13]) == (0, b"cannot answer")
 
 
 def test_no_log_keeps_nothing(picture, tmp_path):

@@ -19,7 +19,7 @@ from agent.loop import play
 from agent.runs import new_run
 from agent.trace import Writer, describe
 from envs.env import ReadingEnv
-from envs.episode import Episode, Question
+from envs.episode import Episode, Question, storable
 from tools.files import FileError, open_many
 from tools.image import first_view
 from tools.study import content_id
@@ -85,7 +85,8 @@ def read(
     table = policy_table(chosen, policy)
     env = environment(chosen.get("env", {}))
     question = asked(paths, text, series)
-    reader = build("agent.policies", table, on_text=display.stream)
+    dialect = chosen.get("env", {}).get("dialect", "tags")
+    reader = build("agent.policies", table, on_text=display.stream, dialect=dialect)
     run = None if runs is None else new_run(runs / "ask")
     began = time.perf_counter()
     display.opening([f"{path}" + (f" ({name})" if name else "") for name, path in paths], table["name"])
@@ -114,7 +115,8 @@ def sorted_out(words: Sequence[str], roles: Sequence[str]) -> tuple[list[tuple[s
 
 
 def asked(paths: Sequence[tuple[str, Path]], text: str, series: int | None = None) -> Question:
-    """The question about the study in these files."""
+    """The question about the study in these files. Raises FileError."""
+    text = storable(text)  # what was typed may not be UTF-8
     study = open_many([(path, name) for name, path in paths], series=series)
     if len(study.sources) > MOST_SOURCES:
         raise FileError(f"{len(study.sources)} images were given; at most {MOST_SOURCES} can be asked about at once")

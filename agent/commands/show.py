@@ -47,7 +47,7 @@ def show(
     if save is not None:
         from envs.picture import picture
 
-        picture(episodes[-1]).save(save)
+        picture(episodes[-1]).save(save, "PNG")
     return 0
 
 

@@ -104,7 +104,7 @@ def _arguments(text: str, tool: Tool) -> dict[str, Any]:
 def _saved(images: tuple[Any, ...], path: Path) -> str | None:
     if not images:
         return None
-    PILImage.fromarray(images[0].pixels).save(path)
+    PILImage.fromarray(images[0].pixels).save(path, "PNG")
     return str(path)
 
 
