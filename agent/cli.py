@@ -43,6 +43,28 @@ class Stopped(BaseException):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    signal.signal(signal.SIGTERM, _stop)
+    sys.excepthook = _unexpected
+    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    sys.path += [home, os.getcwd()]  # a tool of one's own is found, after ours: it hides none of them
+    try:
+        code = begin(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Stopped:
+        return STOPPED
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        _speak_to_nobody()
+        return DONE
+    except OSError as error:  # what we had to say could not be written
+        _speak_to_nobody()
+        return fail(arguments, UNFIT, "environment", said(error))
+    return code
+
+
+def begin(arguments: list[str]) -> int:
+    """Answer at once what needs nothing to be loaded; run everything else."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(overview(), end="")
         return DONE
@@ -51,17 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"overread {version('overread')}")
         return DONE
-    signal.signal(signal.SIGTERM, _stop)
-    sys.excepthook = _unexpected
-    try:
-        return run(arguments)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except Stopped:
-        return STOPPED
-    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+    return run(arguments)
 
 
 def overview() -> str:
@@ -82,11 +94,13 @@ def run(arguments: list[str]) -> int:
         return fail(arguments, USAGE, "usage", " ".join(str(error).split()))
     except BrokenPipeError:  # an OSError that is nobody's fault
         raise
-    except tuple(expected()) as error:
+    except Exception as error:
+        answer = next((answer for failure, answer in expected().items() if isinstance(error, failure)), None)
+        if answer is None:
+            raise
         if "--debug" in arguments:
             traceback.print_exc()
-        code, kind = next(answer for failure, answer in expected().items() if isinstance(error, failure))
-        return fail(arguments, code, kind, said(error))
+        return fail(arguments, *answer, said(error))
 
 
 def expected() -> dict[type[Exception], tuple[int, str]]:
@@ -115,6 +129,7 @@ def said(error: Exception) -> str:
 
 def fail(arguments: Sequence[str], code: int, kind: str, message: str) -> int:
     """Say what went wrong, for a person on stderr or for a program on stdout."""
+    message = "".join(c if c.isprintable() else "\ufffd" for c in message)  # nothing that steers a terminal
     if "--json" in arguments:
         print(json.dumps({"error": {"code": code, "kind": kind, "message": message}}, ensure_ascii=False))
     else:
@@ -129,6 +144,11 @@ def _unexpected(kind: type[BaseException], error: BaseException, where: Any) -> 
         return
     message = f"{kind.__name__}: {error} (a fault of overread's own; --debug shows where)"
     fail(sys.argv, UNEXPECTED, "unexpected", message)
+
+
+def _speak_to_nobody() -> None:
+    """Let what is still to be written to stdout go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stop(signal_number: int, frame: Any) -> NoReturn:

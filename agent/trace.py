@@ -40,7 +40,7 @@ ROW = np.dtype(
         ("stop", "<u2"),  # place in STOPS
     ]
 )
-BROKEN = (ValueError, TypeError, KeyError)
+BROKEN = (ValueError, TypeError, LookupError, AttributeError, RecursionError, MemoryError, OSError)
 """What a line that is no whole episode raises."""
 ELSEWHERE: Any = {"turns": {"__all__": {"reply": {"token_ids", "logprobs"}}}, "question": {"images"}}
 """What a line leaves out: tokens lie in their own file, and the images of the question are those of the opening."""
@@ -233,6 +233,9 @@ def _parsed(line: bytes, path: Path, folder: Path) -> Episode:
     where = record.pop("tokens")
     record["question"]["images"] = record["opening"]["images"]
     episode = Episode.model_validate(record)
+    sources = {source.id for source in episode.question.study.sources}
+    if unknown := next((i.source for i in every_image(episode) if i.source not in sources), None):
+        raise ValueError(f"an image is of the source {unknown}, which its study does not have")
     turns = _with_tokens(episode.turns, path.with_suffix(".tokens"), where)
     opening = episode.opening.model_copy(update={"images": _found(episode.opening.images, folder)})
     question = episode.question.model_copy(update={"images": opening.images})

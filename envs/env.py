@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import gymnasium as gym
 import numpy as np
+from pydantic import Field, FiniteFloat
 
 from envs.dialects import Parsed
 from envs.episode import (
@@ -53,11 +54,11 @@ class ReadingEnv(gym.Env[Observation, str | Reply]):
         rewards: Mapping[str, float] = REWARDS,
         dialect: str = "tags",
         repair: bool = True,
-        max_turns: int = 8,
-        max_tokens: int | None = None,
-        max_images: int | None = 32,
-        max_seconds: float | None = None,
-        render_mode: str | None = None,
+        max_turns: Annotated[int, Field(ge=1)] = 8,
+        max_tokens: Annotated[int, Field(ge=1)] | None = None,
+        max_images: Annotated[int, Field(ge=1)] | None = 32,
+        max_seconds: Annotated[FiniteFloat, Field(gt=0)] | None = None,
+        render_mode: Literal["ansi", "rgb_array"] | None = None,
     ):
         self.tasks = list(tasks)
         self.tools = {tool.name: tool for tool in (Tool(find("tools", name)) for name in tools)}

@@ -93,7 +93,7 @@ class Reply(Frozen):
     """Tokens written, n where `token_ids` are known, else as a server counts them; 0: not counted."""
     finish: Literal["stop", "length", "context"] = "stop"
     """Why it ended: the policy stopped, the reply's limit, or no room left in the model's context."""
-    model_version: str = ""
+    model_version: Text = ""
     canvas: tuple[Size, ...] | None = None
     """[images so far] size (width, height) of each image in the coordinates written here; None: px of the image."""
 

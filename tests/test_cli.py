@@ -100,6 +100,33 @@ def test_a_question_that_is_not_utf_8_is_still_a_question(picture, tmp_path):
     assert (done.returncode, done.stdout[:13]) == (0, b"cannot answer")
 
 
+def test_a_question_may_be_long(picture, tmp_path):
+    done = overread("ask", picture, f"{BETWEEN} {'Which of these describes it best? ' * 40}", cwd=tmp_path)
+    assert done.stdout.startswith("The distance is 50 px")
+
+
+def test_a_tool_in_the_current_folder_is_found(picture, tmp_path):
+    (tmp_path / "my_lab").mkdir()
+    (tmp_path / "my_lab" / "hello.py").write_text(
+        "from tools.image import Image\nfrom tools.tool import Observation\n"
+        'def hello(image: Image) -> Observation:\n    """Greet."""\n    return Observation(text="hello")\n'
+    )
+    assert overread("tools", "call", "my_lab.hello", picture, cwd=tmp_path).stdout == "hello\n"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["tools", "ls"], ["nope", "--json"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_cannot_be_written_is_said_in_one_sentence(words, unbuffered, tmp_path):
+    environ = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [OVERREAD, *words], stdout=full, stderr=subprocess.PIPE, text=True, env=environ, check=False
+        )
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
 def test_no_log_keeps_nothing(picture, tmp_path):
     overread("ask", picture, BETWEEN, "--no-log", cwd=tmp_path)
     assert not (tmp_path / "runs").exists()
@@ -121,6 +148,9 @@ def test_no_log_keeps_nothing(picture, tmp_path):
             "env.max_turns: Input should be a valid integer",
         ),
         (["ask", "{picture}", "what?", "--set", "envs.max_turns=2"], 2, "no table [envs]; there are: [policy], [env]"),
+        (["ask", "{picture}", "what?", "--set", 'env.tools=["geometry"]'], 2, "env: "),
+        (["ask", "{picture}", "what?", "--set", "env.max_turns=0"], 2, "env.max_turns: Input should be greater"),
+        (["ask", "{picture}", "what?", "--set", "policy.name=3"], 2, "needs a name"),
         (["ask", "{picture}", "what?", "--config", "none.toml"], 2, "none.toml: No such file"),
         (["ask", "{picture}", "what?", "--policy", "./none/"], 3, "none"),
         (["show", "none"], 3, "no run 'none' in runs/"),

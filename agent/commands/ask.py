@@ -104,14 +104,22 @@ def read(
 
 def sorted_out(words: Sequence[str], roles: Sequence[str]) -> tuple[list[tuple[str, Path]], str]:
     """((role, path) ..., the question). Raises ConfigError where one of the two is missing."""
-    named = [word.partition("=") for word in roles if "=" in word and not Path(word).exists()]
-    loose = [*words, *(word for word in roles if "=" not in word or Path(word).exists())]
+    named = [word.partition("=") for word in roles if "=" in word and not is_path(word)]
+    loose = [*words, *(word for word in roles if "=" not in word or is_path(word))]
     if not loose or (len(loose) == 1 and not named):
         raise ConfigError('give one or more files, then the question in quotes: overread ask scan.dcm "What is it?"')
     *files, text = loose
-    if Path(text).exists():
+    if text and is_path(text):
         raise ConfigError(f"the last word {text!r} is a file; put the question after the files, in quotes")
     return [*((name, Path(path)) for name, _, path in named), *(("", Path(file)) for file in files)], text
+
+
+def is_path(word: str) -> bool:
+    """Whether something lies there. A question may be too long, or too odd, to be a path at all."""
+    try:
+        return Path(word).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def asked(paths: Sequence[tuple[str, Path]], text: str, series: int | None = None) -> Question:
@@ -131,7 +139,10 @@ def environment(table: dict[str, Any]) -> ReadingEnv:
     takes = dict(inspect.signature(ReadingEnv).parameters)
     takes.pop("tasks")
     check("env", table, takes)
-    env: ReadingEnv = call("env", ReadingEnv, table)
+    try:
+        env: ReadingEnv = call("env", ReadingEnv, table)
+    except LookupError as error:  # a tool or a dialect that is not there
+        raise ConfigError(f"env: {error}") from None
     return env
 
 

@@ -43,6 +43,8 @@ class Settings:
         settings = load(self.config, self.set, os.environ)
         if unknown := settings.keys() - {"policy", "env"}:
             raise ConfigError(f"no table [{min(unknown)}]; there are: [policy], [env]")
+        if wrong := next((name for name, table in settings.items() if not isinstance(table, dict)), None):
+            raise ConfigError(f"{wrong} is a value, not a table; write [{wrong}] and its settings below")
         return settings
 
 
