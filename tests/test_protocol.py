@@ -129,3 +129,12 @@ def test_what_a_tool_refuses_is_passed_on(tmp_path):
     episode = read("How long is it from (5, 5) to (300, 300)?", tmp_path / "film.png")
     assert episode.answer.startswith("cannot answer: ")
     assert "outside" in episode.answer
+
+
+@pytest.mark.parametrize("box", ["[10, 20, 10, 60]", "[10, 20, 60, 20]"])
+@pytest.mark.parametrize("asked", ["What is the mean value in {}?", "How large is it in {}?", "How many in {}?"])
+def test_an_empty_box_is_refused_in_words(asked, box, tmp_path):
+    PILImage.fromarray(np.zeros((100, 100), np.uint8)).save(tmp_path / "film.png")
+    episode = read(asked.format(box), tmp_path / "film.png")
+    assert episode.answer == f"cannot answer: the box {box} is empty: x0 and x1 must differ, and y0 and y1."
+    assert not episode.tool_calls

@@ -48,6 +48,12 @@ def protocol(dialect: str = "tags") -> Policy:
 def read(episode: Episode) -> Reading:
     """Go to the slice or frame that is asked for, then apply the rule that the question calls for."""
     text = episode.question.text
+    if empty := _empty_box(text):
+        yield (
+            f"{WHO} Nothing lies in the box of the question.",
+            Answer(text=f"cannot answer: the box {empty} is empty: x0 and x1 must differ, and y0 and y1."),
+        )
+        return
     rule = _rule(text, episode)
     opened = _SLICE.search(text) or _FRAME.search(text)
     if rule is None and not opened:
@@ -217,6 +223,15 @@ def _box(text: str, image: Image) -> Box:
         return image.from_source.box(Box(x0=min(x0, x1), y0=min(y0, y1), x1=max(x0, x1), y1=max(y0, y1)))
     (x, y), *_ = _POINT.findall(text)
     return image.from_source.box(Box(x0=float(x) - 2, y0=float(y) - 2, x1=float(x) + 3, y1=float(y) + 3))
+
+
+def _empty_box(text: str) -> str:
+    """The first box of the question that holds nothing, as it is written there."""
+    for box in _BOX.finditer(text):
+        x0, y0, x1, y1 = map(float, box.groups())
+        if x0 == x1 or y0 == y1:
+            return box[0]
+    return ""
 
 
 def _margin(box: Box) -> Box:
