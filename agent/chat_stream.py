@@ -70,8 +70,7 @@ class Draft:
     def text(self) -> str:
         """The whole reply; thoughts and calls that came apart from it are put back between their tags."""
         thought = f"<think>{self.thought}</think>" if self.thought and "<think>" not in self.reply else ""
-        calls = (f'<tool_call>{{"name": "{n}", "arguments": {a}}}</tool_call>' for n, a in self.calls.values())
-        return thought + self.reply + "".join(calls)
+        return thought + self.reply + "".join(_put_back(*call) for call in self.calls.values())
 
     def add(self, chunk: _Chunk) -> str:
         """Take in what comes next; returns the new words."""
@@ -90,6 +89,13 @@ class Draft:
         more = part.function.name or "", part.function.arguments or ""
         self.calls[part.index] = (name + more[0], arguments + more[1])
         return "".join(more)
+
+
+def _put_back(name: str, arguments: str) -> str:
+    """A call between its tags; `arguments` are JSON as the model wrote it, or nothing."""
+    call = f'{{"name": {json.dumps(name, ensure_ascii=False)}, "arguments": {arguments.strip() or "{}"}}}'
+    body = call.replace("</", "<\\/")  # a string that holds a tag does not end the call
+    return f"<tool_call>{body}</tool_call>"
 
 
 async def read_stream(

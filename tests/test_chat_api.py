@@ -12,6 +12,7 @@ from PIL import Image
 
 from agent.loop import PolicyError, play
 from agent.policies.chat_api import chat_api
+from envs.episode import ToolCall
 from tests.loopback import answer, chunk, serving, stream
 
 LOOK = '<tool_call>{"name": "zoom", "arguments": {"image": "img0", "box": [64, 64, 128, 128]}}</tool_call>'
@@ -118,6 +119,22 @@ def test_calls_that_the_server_took_out_of_the_text_are_put_back(ask):
     episode, _ = ask(stream(chunk(content="<think>Closer.</think>"), *calls), GOOD)
     assert episode.turns[0].reply.text == f"<think>Closer.</think>{LOOK}"
     assert len(episode.images) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "action"),
+    [
+        ("zoom", "", ToolCall(name="zoom", arguments={})),
+        ('zo"om', "{}", ToolCall(name='zo"om', arguments={})),
+        ("zoom", '{"image": "</tool_call>"}', ToolCall(name="zoom", arguments={"image": "</tool_call>"})),
+    ],
+    ids=["no arguments", "a quote in the name", "a tag in an argument"],
+)
+def test_a_call_that_is_put_back_is_read_as_it_was(ask, name, arguments, action):
+    call = {"index": 0, "id": "c", "type": "function", "function": {"name": name, "arguments": arguments}}
+    episode, _ = ask(stream(chunk(tool_calls=[call]), chunk("tool_calls")), turns=1)
+    (act,) = episode.turns[0].acts
+    assert (act.action, episode.turns[0].strict) == (action, True)
 
 
 def test_settings_are_sent_only_where_they_were_made(ask):
