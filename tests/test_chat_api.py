@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from agent.loop import PolicyError, play
-from agent.policies.chat_api import chat_api
+from agent.png import png
+from agent.policies.chat_api import chat_api, remembered
 from envs.episode import ToolCall
 from tests.loopback import answer, chunk, serving, stream
 
@@ -85,6 +86,30 @@ def test_coordinates_are_those_of_the_image_that_was_sent(ask, coordinates, capt
     assert shown(picture).size == size
     (found,) = episode.turns[0].acts[0].places["box"]
     assert found.shape.model_dump() == pytest.approx(place, abs=0.01)
+
+
+def test_an_image_is_made_into_a_file_once(ask, monkeypatch):
+    made = []
+
+    def counted(pixels):
+        made.append(pixels.shape)
+        return png(pixels)
+
+    monkeypatch.setattr("agent.policies.chat_api.png", counted)
+    look = stream(chunk(content=LOOK), chunk("stop"))
+    _, requests = ask(look, look, GOOD)
+    pictures = [part for said in requests[2][1]["messages"] for part in said["content"] if "image_url" in part]
+    assert [shown(picture).size for picture in pictures] == [(256, 256), (128, 128), (128, 128)]
+    assert made == [(256, 256), (128, 128)]  # the second look shows the same
+
+
+def test_the_images_asked_for_last_are_kept_and_no_more(question, monkeypatch):
+    made = []
+    monkeypatch.setattr("agent.policies.chat_api.png", lambda pixels: made.append(len(pixels)) or png(pixels))
+    url = remembered(most=2)
+    for side in (8, 16, 8, 24, 8, 16):
+        assert shown({"image_url": {"url": url(question.images[0], (side, side))}}).size == (side, side)
+    assert made == [8, 16, 24, 16]
 
 
 def test_a_reply_carries_what_the_server_says_of_it(ask):

@@ -2,12 +2,13 @@
 
 import asyncio
 import base64
-import io
 import os
 from collections.abc import Callable, Iterator
+from threading import Lock
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+import numpy as np
 from PIL import Image as PILImage
 from pydantic import Field
 
@@ -16,6 +17,7 @@ from agent.chats.qwen import Limits
 from agent.conversation import Part, Quote, canvases, conversation
 from agent.coordinates import THOUSANDTHS, Coordinates, in_pixels
 from agent.loop import Policy, PolicyError
+from agent.png import png
 from envs.episode import Episode, Reply
 from tools.image import Image
 from tools.tool import Size
@@ -28,6 +30,8 @@ CONVENTIONS = {
     "thousandths": THOUSANDTHS,
     "qwen2_5_vl": in_pixels(QWEN2_5_VL.size),
 }
+MOST_KEPT = 64
+"""How many images are kept as they were sent, so that a turn need not make them again: 8 episodes of 8 views."""
 Seconds = Annotated[float, Field(gt=0)]
 
 
@@ -63,9 +67,10 @@ def chat_api(
         raise PolicyError(f"{api_key_env} is not set: put a key for OpenAI's server there, or give a base_url")
     wishes = {"model": model, "temperature": temperature, "max_tokens": max_tokens}
     request = {name: wish for name, wish in wishes.items() if wish is not None}
+    url_of = remembered()
 
     async def policy(episode: Episode) -> Reply:
-        messages = await asyncio.to_thread(lambda: list(written(episode, convention)))
+        messages = await asyncio.to_thread(lambda: list(written(episode, convention, url_of)))
         try:
             draft = await ask({**request, "messages": messages})
         except Unanswered as problem:
@@ -95,29 +100,47 @@ def chat_api(
     return policy
 
 
-def written(episode: Episode, convention: Coordinates) -> Iterator[dict[str, Any]]:
+def written(
+    episode: Episode, convention: Coordinates, url_of: Callable[[Image, Size], str]
+) -> Iterator[dict[str, Any]]:
     """The messages of an episode so far, as OpenAI's chat completions take them."""
     for said in conversation(episode, convention):
         if isinstance(said, Reply):
             yield {"role": "assistant", "content": said.text}
         else:
-            parts = [_content(part, convention) for part in said.parts]
+            parts = [_content(part, convention, url_of) for part in said.parts]
             # a system message of parts is more than many servers take
             yield {"role": said.role, "content": parts[0]["text"] if said.role == "system" else parts}
 
 
-def _content(part: Part, convention: Coordinates) -> dict[str, Any]:
+def _content(part: Part, convention: Coordinates, url_of: Callable[[Image, Size], str]) -> dict[str, Any]:
     if isinstance(part, Image):
         size = (part.width, part.height) if convention is THOUSANDTHS else convention.canvas(part)
-        return {"type": "image_url", "image_url": {"url": data_url(part, size)}}
+        return {"type": "image_url", "image_url": {"url": url_of(part, size)}}
     return {"type": "text", "text": part.text if isinstance(part, Quote) else part}
+
+
+def remembered(most: int = MOST_KEPT) -> Callable[[Image, Size], str]:
+    """`data_url`, which keeps the `most` URLs that were last asked for."""
+    kept: dict[tuple[str, Size], str] = {}
+    lock = Lock()  # episodes are written in threads of their own
+
+    def url(image: Image, size: Size) -> str:
+        key = (image.id, size)
+        found = kept.get(key) or data_url(image, size)
+        with lock:
+            kept.pop(key, None)
+            kept[key] = found  # last in line to go
+            if len(kept) > most:
+                del kept[next(iter(kept))]
+        return found
+
+    return url
 
 
 def data_url(image: Image, size: Size) -> str:
     """The pixels of a view, brought to a size, as a PNG in a URL."""
-    shown = PILImage.fromarray(image.pixels)
-    if shown.size != size:
-        shown = shown.resize(size, PILImage.Resampling.BICUBIC)
-    file = io.BytesIO()
-    shown.save(file, "PNG", compress_level=1)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    pixels = image.pixels
+    if (image.width, image.height) != size:
+        pixels = np.asarray(PILImage.fromarray(pixels).resize(size, PILImage.Resampling.BICUBIC))
+    return "data:image/png;base64," + base64.b64encode(png(pixels)).decode()
