@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from tests.phantoms import ct, discs, refusal, use, view
 from tools.geometry import Box
 from tools.image import Image
 from tools.study import Region, Scale, Source
+from tools.tool import Observation
 
 
 @pytest.fixture
@@ -207,3 +209,17 @@ def test_the_calipers_on_a_real_echo_are_as_far_apart_as_the_scanner_printed():
     seen = use("measure", first_view(source), start=[629, 320], end=[689, 435])
     assert seen.facts == {"length_mm": 33.05}
     assert "33.05 mm (3.305 cm)" in seen.text
+
+
+def test_what_is_too_large_for_a_number_is_said_and_is_no_fact():
+    image = Image.of(Source.of(np.where(discs((80, 80, 30)) > 50, 1e200, -1.0)))
+    seen = use("measure", image, box=[0, 0, 160, 160])
+    assert "sd" not in seen.facts
+    assert seen.facts["max"] == 1e200
+    assert "SD too large to state" in seen.text
+    assert Observation.model_validate_json(seen.model_dump_json(include={"facts"})).facts == seen.facts
+
+
+def test_a_fact_is_a_finite_number_or_a_word():
+    with pytest.raises(ValidationError):
+        Observation(facts={"sd": math.inf})

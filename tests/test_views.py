@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tests.phantoms import ct, discs, use, view
 from tools.geometry import Box, Point
@@ -203,3 +204,16 @@ def test_no_view_changes_what_is_measured():
 
 def test_what_has_no_value_is_black():
     assert Grey.between(0, 10).apply(np.array([np.nan, -np.inf, 5, np.inf])).tolist() == [0, 0, 128, 255]
+
+
+@pytest.mark.parametrize("top", [1e200, 1e308, 1.79e308])
+def test_a_grey_window_of_values_near_the_limit_of_floats_is_finite(top):
+    image = Image.of(Source.of(np.array([[-top, 0.0], [0.0, top]])))
+    assert np.isfinite([image.grey.level, image.grey.width]).all()
+    assert image.pixels[0, 0] < image.pixels[0, 1] < image.pixels[1, 1]
+
+
+@pytest.mark.parametrize(("level", "width"), [(float("inf"), 1), (float("nan"), 1), (0, float("inf"))])
+def test_a_grey_window_that_is_not_finite_is_refused(level, width):
+    with pytest.raises(ValidationError):
+        Grey(level=level, width=width)

@@ -5,17 +5,20 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from tools.geometry import Frozen
+
+LARGEST = float(np.finfo(np.float64).max) / 4
+"""Values beyond are taken as this, up or down: windows between values that are not have a level and a width."""
 
 
 class Grey(Frozen):
     """A grey window, in the unit of its source."""
 
-    level: float
+    level: FiniteFloat
     """The value shown as middle grey."""
-    width: float = Field(gt=0)
+    width: FiniteFloat = Field(gt=0)
     """The span of values between black and white."""
     function: Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"] = "LINEAR_EXACT"
     """How values become grey: DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3."""
@@ -24,6 +27,7 @@ class Grey(Frozen):
     @classmethod
     def between(cls, low: float, high: float, name: str = "") -> "Grey":
         """The window that shows `low` as black and `high` as white."""
+        low, high = max(-LARGEST, min(low, LARGEST)), max(-LARGEST, min(high, LARGEST))
         width = max(high - low, np.spacing(max(abs(low), abs(high), 1e-12)) * 4)
         return cls(level=(low + high) / 2, width=width, name=name)
 

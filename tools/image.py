@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import PrivateAttr
 
 from tools.geometry import Affine, Box, Frozen, Point, oriented, scaling, shift
-from tools.grey import CT_PRESETS, Grey
+from tools.grey import CT_PRESETS, LARGEST, Grey
 from tools.mask import Mask
 from tools.study import Scale, Source, content_id
 
@@ -225,7 +225,7 @@ def usual_grey(source: Source, axis: int, index: int) -> Grey:
 
 def percentile_grey(values: np.ndarray, low: float = 1, high: float = 99) -> Grey:
     """The window between two percentiles of the finite values."""
-    finite = values[np.isfinite(values)]
+    finite = np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
     if not finite.size:
         return Grey.between(0, 1)
     bottom, top = np.percentile(finite, (low, high))

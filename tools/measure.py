@@ -10,7 +10,7 @@ from tools.caliper import angle, path_length, polygon_area
 from tools.geometry import Box, Point
 from tools.image import Image
 from tools.outline import extent
-from tools.pixels import Facts, Pixels, at, in_box, in_polygon, named, outlined, statistics, unit_of, values_in
+from tools.pixels import Facts, Pixels, at, finite, in_box, in_polygon, named, outlined, statistics, unit_of, values_in
 from tools.ruler import Ruler, around, digits, rounded
 from tools.tool import Observation, Spot, ToolError
 
@@ -143,7 +143,7 @@ def _value_at(image: Image, point: Point) -> Observation:
     if not math.isfinite(value):
         return Observation(text="There is no value at {0}.", spots=(spot,))
     text = f"The value at {{0}} is {digits(value)} {unit_of(image)}."
-    return Observation(text=text, facts={named(image, "value"): rounded(value)}, spots=(spot,))
+    return Observation(text=text, facts=finite({named(image, "value"): rounded(value)}), spots=(spot,))
 
 
 def _with_values(image: Image, pixels: Pixels, words: str, found: Facts) -> Observation:

@@ -67,11 +67,17 @@ def statistics(image: Image, pixels: Pixels) -> tuple[str, Facts]:
     values = values[np.isfinite(values)]
     if not values.size:
         return "no pixel inside has a value", {}
-    found = {"mean": values.mean(), "sd": values.std(), "median": np.median(values)}
+    with np.errstate(over="ignore", invalid="ignore"):  # near the limits of floats a sum or a square has no value
+        found = {"mean": values.mean(), "sd": values.std(), "median": np.median(values)}
     found |= {"min": values.min(), "max": values.max()}
     mean, sd, median, low, high = (digits(float(v)) for v in found.values())
     words = f"values: mean {mean}, SD {sd}, median {median}, from {low} to {high} {unit_of(image)}"
-    return words, {named(image, name): rounded(float(v)) for name, v in found.items()}
+    return words, finite({named(image, name): rounded(float(v)) for name, v in found.items()})
+
+
+def finite(found: dict[str, float]) -> Facts:
+    """The findings that are numbers: one that is too large for a float is no fact."""
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def unit_of(image: Image) -> str:

@@ -1,5 +1,6 @@
 """Lengths and areas on a plane: in mm where the file gives a scale, else in pixels of the source."""
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple, Self
 
@@ -66,5 +67,5 @@ def rounded(value: float) -> float:
 
 
 def digits(value: float) -> str:
-    """A finding in words, never in powers of ten unless very small."""
-    return f"{rounded(value):.15g}"
+    """A finding in words, in powers of ten only if very small or beyond 15 digits."""
+    return f"{shown:.15g}" if math.isfinite(shown := rounded(value)) else "too large to state"

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError, create_model
 
 from tools.geometry import Box, Frozen, Point, scaling
 from tools.image import Image, Place
@@ -39,7 +39,7 @@ class Observation(Frozen):
     """The words; `{0}`, `{1}` ... stand for `spots`, which each policy is told in the coordinates it speaks."""
     images: tuple[Image, ...] = ()
     spots: tuple[Spot, ...] = ()
-    facts: dict[str, float | str] = {}
+    facts: dict[str, FiniteFloat | str] = {}
     """What was found, for machines: a length goes by its unit, as in `{"length_mm": 33.05}`."""
 
     def words(self, move: Callable[[Spot], Box | Point] = lambda spot: spot.shape) -> str:
