@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.phantoms import ct, refusal, use, view
+from tools.compare import compare
 from tools.geometry import Point
 from tools.image import Image
 from tools.study import Source
@@ -147,3 +148,13 @@ def test_flat_pictures_cannot_be_fitted_and_that_is_said():
     words = "compare: no way was found to fit one on the other; use align 'none'"
     assert refusal("compare", image, other=other, align="affine") == words
     assert use("compare", image, other=other, align="none").text.endswith("No change stands out.")
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 1e300])
+def test_a_value_that_is_no_number_is_no_crash(value):
+    film = np.random.default_rng(0).normal(0, 1, (32, 32))
+    odd = film.copy()
+    odd[3, 4] = value
+    for before in (film, np.zeros((32, 32))):
+        pair = (Image.of(Source.of(array)) for array in (before, odd))
+        assert compare(*pair, align="none").images[0].pixels.shape == (32, 32)

@@ -18,6 +18,8 @@ from tools.tool import Observation, Spot, ToolError
 
 LISTED = 5
 """The most changes that are named, the largest first."""
+LARGEST = 1e30
+"""Values beyond are taken as this: their squares still have to be numbers of 32 bits in a sum of 64."""
 POOR = 0.5
 """Below this correlation a difference says little."""
 
@@ -61,7 +63,8 @@ def compare(
 def _plane(image: Image) -> np.ndarray:
     """(H, W), float32: the values of the whole plane."""
     height, width = image.data.plane_shape(image.axis)
-    return np.nan_to_num(values_in(image, Box(x0=0, y0=0, x1=width, y1=height))).astype(np.float32)
+    values = np.nan_to_num(values_in(image, Box(x0=0, y0=0, x1=width, y1=height)), posinf=0.0, neginf=0.0)
+    return np.clip(values, -LARGEST, LARGEST).astype(np.float32)
 
 
 def _part(shape: tuple[int, ...], window: Box) -> np.ndarray:

@@ -74,6 +74,7 @@ class Image(Frozen):
 
     _source: Source | None = PrivateAttr(default=None)
     _path: Path | None = PrivateAttr(default=None)
+    _pixels: np.ndarray | None = PrivateAttr(default=None)
 
     @classmethod
     def of(cls, source: Source, /, axis: int = 0, index: int = 0, *, limit: int = VIEW_PX, **recipe: Any) -> "Image":
@@ -159,9 +160,14 @@ class Image(Frozen):
         x, y = self.spacing_mm[0] * self.window.width / width, self.spacing_mm[1] * self.window.height / height
         return (y, x) if self.turns % 2 else (x, y)
 
-    @cached_property
+    @property
     def pixels(self) -> np.ndarray:
-        """(height, width) grey or (height, width, 3) RGB, uint8."""
+        """(height, width) grey or (height, width, 3) RGB, uint8; drawn when first looked at."""
+        if self._pixels is None:  # a cached_property would draw all images one after another: it has one lock
+            self._pixels = self._drawn()
+        return self._pixels
+
+    def _drawn(self) -> np.ndarray:
         if self._source is None and self._path is not None:
             from PIL import Image as PILImage
 
