@@ -104,20 +104,26 @@ async def read_stream(
     """Ask, and read the reply to its end. Raises Unanswered, or the error of openai's that no reply began with."""
     import openai
 
-    stream, draft = await _opened(client, request), Draft()
+    silent = Unanswered(f"said nothing for {first_token_s:g} s; is it overloaded? Else raise first_token_s")
+    draft, first_word_by = Draft(), asyncio.get_running_loop().time() + first_token_s
+    try:
+        async with asyncio.timeout_at(first_word_by):
+            stream = await _opened(client, request)
+    except TimeoutError:
+        raise silent from None
     kind = stream.response.headers.get("content-type", "a body of no type")
     if not kind.startswith("text/event-stream"):
         await stream.close()
         raise Unanswered(f"answered with {kind} in place of a stream of events; does base_url end in /v1?")
     try:
-        async with stream, asyncio.timeout(first_token_s) as silence:
+        async with stream, asyncio.timeout_at(first_word_by) as silence:
             async for event in stream:
                 if words := draft.add(_Chunk.model_validate(event)):
                     silence.reschedule(None)
                     if on_text:
                         on_text(words)
     except (TimeoutError, openai.APITimeoutError):
-        raise Unanswered(f"said nothing for {first_token_s:g} s; is it overloaded? Else raise first_token_s") from None
+        raise silent from None
     except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
         why = " ".join(str(error).split())[:100]
         raise Unanswered(f"sent what is no chat completion ({why}); does it speak OpenAI's protocol?") from None

@@ -55,11 +55,13 @@ def chat_api(
     Qwen2.5-VL does, for which the image is sent in whole patches. The key is read from the environment variable
     `api_key_env`, and told to nobody but the server; a server at `base_url` may need none. A connection that fails
     and an answer of 408, 409, 429 or 5xx are tried again, `retries` times, after pauses that grow. A reply may take
-    `timeout_s` in all, and `first_token_s` until its first word. Raises PolicyError.
+    `timeout_s` in all, and `first_token_s` until its first word, all tries included. Raises PolicyError.
     """
     convention = CONVENTIONS[coordinates]
     url = base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI
     server = urlsplit(url)
+    if "@" in server.netloc:
+        raise PolicyError(f"base_url holds a user or a password; put the key in {api_key_env}, and only the host here")
     if server.scheme not in ("http", "https") or not server.hostname:
         raise PolicyError(f"base_url {url!r} is not the address of a server, as in http://localhost:8000/v1")
     key = os.environ.get(api_key_env, "")
@@ -75,7 +77,7 @@ def chat_api(
             draft = await ask({**request, "messages": messages})
         except Unanswered as problem:
             # a server may repeat the key in what it says of it
-            said = f"the server at {server.netloc.rpartition('@')[2]} {problem}".replace(key or "\0", "***")
+            said = f"the server at {server.netloc} {problem}".replace(key or "\0", "***")
             raise PolicyError(said) from None
         finish: Literal["stop", "length"] = "length" if draft.finish == "length" else "stop"
         places = canvases(episode, convention)
@@ -86,7 +88,7 @@ def chat_api(
     async def ask(request: dict[str, Any]) -> Draft:
         import openai
 
-        limits = openai.Timeout(first_token_s, connect=connect_s)
+        limits = openai.Timeout(timeout_s, connect=connect_s)
         # a client for each reply: its connections belong to the event loop that runs
         client = openai.AsyncOpenAI(api_key=key or "none", base_url=url, timeout=limits, max_retries=retries)
         try:
@@ -117,7 +119,12 @@ def _content(part: Part, convention: Coordinates, url_of: Callable[[Image, Size]
     if isinstance(part, Image):
         size = (part.width, part.height) if convention is THOUSANDTHS else convention.canvas(part)
         return {"type": "image_url", "image_url": {"url": url_of(part, size)}}
-    return {"type": "text", "text": part.text if isinstance(part, Quote) else part}
+    return {"type": "text", "text": broken(part.text) if isinstance(part, Quote) else part}
+
+
+def broken(text: str) -> str:
+    """Words of others with a space of no width in every `<|`: a server may read <|im_end|> as the end of a message."""
+    return text.replace("<|", "<\u200b|")
 
 
 def remembered(most: int = MOST_KEPT) -> Callable[[Image, Size], str]:
