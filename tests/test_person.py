@@ -88,7 +88,7 @@ def test_ctrl_c_and_ctrl_d_at_the_prompt_end_at_once_and_keep_what_was_played(ke
             seen += os.read(master, 4096)
         os.write(master, key)
         try:
-            process.wait(timeout=5)
+            process.wait(timeout=60)
         finally:
             process.kill()
             rest = told(master)
