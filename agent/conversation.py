@@ -11,7 +11,7 @@ from tools.tool import Observation, Size, Spot
 
 
 class Quote(NamedTuple):
-    """Words of others: a question, a header, what a tool read. No marker in them counts: `render`, `chat_api` see to it."""
+    """Words of others: a question, a header, what a tool read. `render` and `chat_api` let no marker in them count."""
 
     text: str
 
