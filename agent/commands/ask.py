@@ -1,6 +1,5 @@
 """`overread ask`: a question about a study, read before one's eyes."""
 
-import asyncio
 import inspect
 import json
 import sys
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from agent import interrupts
 from agent.cli import DONE, UNFIT
 from agent.commands.common import Output, Settings, policy_table
 from agent.commands.display import Display
@@ -92,7 +92,7 @@ def read(
     display.opening([f"{path}" + (f" ({name})" if name else "") for name, path in paths], table["name"])
     kept = True
     try:
-        asyncio.run(play(env, reader, question, watch=display.watch))
+        interrupts.run(play(env, reader, question, watch=display.watch))
     finally:  # also what was broken off is kept
         if run is not None and env.started:
             kept = keep(run, env.episode.model_copy(update={"policy": table["name"]}), chosen)
