@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 from pydantic import Field, FiniteFloat
 
+from envs import answers
 from envs.dialects import Parsed
 from envs.episode import (
     Act,
@@ -27,7 +28,7 @@ from envs.episode import (
 from envs.prompt import opening, system
 from envs.score import judge
 from envs.spaces import ObservationSpace, ReplySpace
-from tools.image import Image
+from tools.image import Image, Place
 from tools.lookup import find
 from tools.tool import Observation, Size, Tool, ToolError
 
@@ -203,7 +204,7 @@ class ReadingEnv(gym.Env[Observation, str | Reply]):
     def _act(self, action: Action, reply: Reply, images: dict[str, Image]) -> Act:
         """Carry out one action; it may name `images`: all shown before, those of earlier calls of its turn included."""
         if isinstance(action, Answer):
-            return Act(action=action)
+            return Act(action=action, places=self._answered(action, reply, images))
         if isinstance(action, Malformed):
             return Act(action=action, observation=Observation(text=action.problem), refused=True)
         began = time.perf_counter()
@@ -216,6 +217,13 @@ class ReadingEnv(gym.Env[Observation, str | Reply]):
             told = Observation(text=str(refusal))
             return Act(action=action, observation=told, refused=True, seconds=time.perf_counter() - began)
         return Act(action=action, observation=seen, places=call.places, seconds=time.perf_counter() - began)
+
+    def _answered(self, answer: Answer, reply: Reply, images: dict[str, Image]) -> dict[str, tuple[Place, ...]]:
+        """The boxes or points of an answer, px of their sources; nothing where none can be read."""
+        kind = self.episode.question.kind
+        named = answers.repairing(answer.text, kind) if kind in ("boxes", "points") else None
+        places = None if named is None else answers.placed(named, images, self._canvas(reply))
+        return {} if places is None else {"answer": places}
 
     def _tool(self, call: ToolCall) -> Tool:
         if call.name not in self.tools:

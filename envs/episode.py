@@ -74,11 +74,17 @@ class Truth(Frozen):
     """What is needed to judge the answer. The environment alone holds it until the episode has stopped."""
 
     answer: str
+    """As a reader would write it: "B" or "yes", "33.1 mm", "3", free text; for boxes and points see `regions`."""
+    accepted: tuple[str, ...] = ()
+    """Other answers that are as right."""
     regions: tuple[Place, ...] = ()
-    """Where the evidence is."""
+    """Where the evidence is; for a question of kind boxes or points, the boxes or points themselves."""
     masks: tuple[Mask, ...] = ()
+    """For a question of kind mask, one for each instance; all on the plane of the first region."""
     tolerance: float | None = None
     """How far off a number may be, as a share of the true one; None: the grader's own."""
+    within: float | None = None
+    """How far off a number may be in its own unit, or a point in px of the source; None: the grader's own."""
 
 
 class Reply(Frozen):

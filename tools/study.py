@@ -84,6 +84,8 @@ class Source(Frozen):
     """Header fields that are safe to show: never a name, an id, a date or a place."""
 
     _read: Read | None = PrivateAttr(default=None)
+    _kept: bool = PrivateAttr(default=True)
+    """Whether planes that were read are kept; those of an array in memory need not be."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Source":
@@ -106,7 +108,9 @@ class Source(Frozen):
         shape = array.shape[: array.ndim - color]
         axes = fields.setdefault("axes", "yx" if len(shape) == 2 else "zyx")
         fields.setdefault("id", content_id(str((array.shape, array.dtype.str)).encode(), np.ascontiguousarray(array)))
-        return cls.lazy(array_reader(array, str(axes)), shape=shape, color=color, dtype=array.dtype.str, **fields)
+        source = cls.lazy(array_reader(array, str(axes)), shape=shape, color=color, dtype=array.dtype.str, **fields)
+        source._kept = False
+        return source
 
     def plane_shape(self, axis: int = 0) -> tuple[int, int]:
         """(H, W) of the planes across an axis."""
@@ -123,7 +127,7 @@ class Source(Frozen):
         """The plane at `index` along `axis`: (H, W) or (H, W, 3), stored values, not to be written to."""
         if self._read is None:
             raise FileNotFoundError(f"source {self.id} was read back from a record, without its file")
-        return _plane(self.id, axis, index, self._read)
+        return (_plane if self._kept else _frozen)(self.id, axis, index, self._read)
 
     def values(self, axis: int = 0, index: int = 0, box: Box | None = None) -> np.ndarray:
         """A plane, or the whole pixels that `box` touches of it, in `unit`, float64."""
@@ -183,6 +187,10 @@ def array_reader(array: np.ndarray, axes: str) -> Read:
     condition=Condition(),  # many episodes may ask for one plane at once: it is decoded once
 )
 def _plane(source: str, axis: int, index: int, read: Read) -> np.ndarray:
+    return _frozen(source, axis, index, read)
+
+
+def _frozen(source: str, axis: int, index: int, read: Read) -> np.ndarray:
     plane = read(axis, index).view()
     plane.flags.writeable = False
     return plane
