@@ -11,7 +11,7 @@ PROGRAM = """
 import asyncio, signal, sys, threading, time
 from agent import interrupts
 
-signal.signal(signal.SIGTERM, signal.default_int_handler)
+signal.signal(signal.{name}, signal.default_int_handler)  # a shell may have it ignored
 
 def elsewhere():
     time.sleep(0.3)  # by then the loop sleeps
