@@ -15,6 +15,9 @@ VERBS = {
     "ask": ("agent.commands.ask:ask", "Ask a question about a study and watch it being read."),
     "show": ("agent.commands.show:show", "Show a stored episode in the terminal."),
     "tools": ("agent.commands.tools:app", "List the image tools, or try one on a study."),
+    "eval": ("agent.commands.eval:app", "Measure how well a policy reads, beside baselines that do not look."),
+    "data": ("agent.commands.data:app", "Check, describe, show and convert data sets."),
+    "lint": ("agent.commands.lint:lint", "Say what a reward would pay to those who cheat."),
     "play": ("agent.commands.play:play", "Be the reader yourself: the tools, the rules and the record are the same."),
     "doctor": ("agent.commands.doctor:doctor", "Say what is installed, what works, and how to get the rest."),
 }
@@ -30,10 +33,10 @@ Commands
 
 `overread COMMAND --help` tells more. `overread --version` prints the version.
 Exit codes: 0 done, 1 unexpected error, 2 usage or config, 3 environment not fit, 4 bad input data,
-75 stopped by SIGTERM, 130 Ctrl-C (what was recorded is kept).
+5 a check was not passed, 75 stopped by SIGTERM, 130 Ctrl-C (what was recorded is kept).
 """
 
-DONE, UNEXPECTED, USAGE, UNFIT, BAD_DATA, STOPPED, INTERRUPTED = 0, 1, 2, 3, 4, 75, 130
+DONE, UNEXPECTED, USAGE, UNFIT, BAD_DATA, GATE, STOPPED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 75, 130
 
 
 class Stopped(BaseException):
@@ -106,15 +109,19 @@ def run(arguments: list[str]) -> int:
 def expected() -> dict[type[Exception], tuple[int, str]]:
     """The failures that have an answer: their exit code and kind."""
     from agent.config import ConfigError
+    from agent.evaluate import EvaluationError
     from agent.loop import PolicyError
+    from envs.rows import DataError
     from tools.files import FileError
     from tools.tool import ToolError
 
     return {
         FileError: (BAD_DATA, "data"),
+        DataError: (BAD_DATA, "data"),
         ConfigError: (USAGE, "config"),
         ToolError: (USAGE, "tool"),
         PolicyError: (UNFIT, "policy"),
+        EvaluationError: (UNFIT, "evaluation"),
         ImportError: (UNFIT, "environment"),
         OSError: (UNFIT, "environment"),
     }

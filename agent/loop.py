@@ -3,7 +3,7 @@
 import asyncio
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from envs.env import ReadingEnv
 from envs.episode import Episode, Question, Reply
@@ -44,13 +44,16 @@ async def play_all(
     policy: Policy,
     questions: Iterable[Question],
     at_once: int = 8,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     watch: Watch = lambda episode: None,
+    ended: Watch = lambda episode: None,
 ) -> list[Episode]:
     """Play every question, `at_once` at a time; episodes come back in the questions' order.
 
-    Episode n is played with `seed` + n, so that the same question asked twice may be answered in two ways.
-    A policy or a tool that breaks ends its own episode with a fault, which is recorded, and no other.
+    Episode n is played with `seed` + n, or with the nth of several, so that the same question asked twice may be
+    answered in two ways.
+    A policy or a tool that breaks ends its own episode with a fault, which is recorded, and no other. `ended` is told
+    of every episode as soon as it is over.
     """
     room = asyncio.Semaphore(at_once)
 
@@ -58,8 +61,11 @@ async def play_all(
         async with room:
             env = make_env()
             try:
-                return await play(env, policy, question, seed + number, watch)
+                own = seed + number if isinstance(seed, int) else seed[number]
+                episode = await play(env, policy, question, own, watch)
             except Exception:  # the one place where a failed episode is caught
-                return env.give_up("tool_fault" if env.stepping else "engine_fault", traceback.format_exc())
+                episode = env.give_up("tool_fault" if env.stepping else "engine_fault", traceback.format_exc())
+            ended(episode)
+            return episode
 
     return await asyncio.gather(*(one(number, question) for number, question in enumerate(questions)))

@@ -1,5 +1,6 @@
 """A demonstration in the coordinates of a family: what was written in px, as the family would write it."""
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from agent.coordinates import Coordinates
+from envs import answers
 from envs.dialects import Dialect
-from envs.episode import Action, Answer, Episode, ToolCall, Turn
+from envs.episode import Action, Answer, Episode, Kind, ToolCall, Turn
 from tools.geometry import Box, Point, scaling
 from tools.tool import Size, Tool
 
@@ -26,7 +28,7 @@ def translated(episode: Episode, coordinates: Coordinates, tools: Mapping[str, T
         canvas = tuple(coordinates.canvas(image) for image in images)
         written = turn.reply.canvas or tuple((image.width, image.height) for image in images)
         sizes = {f"img{n}": pair for n, pair in enumerate(zip(written, canvas, strict=False))}
-        actions = tuple(_action(act.action, sizes, tools) for act in turn.acts)
+        actions = tuple(_action(act.action, sizes, tools, episode.question.kind) for act in turn.acts)
         turns.append(turn if turn.reply.token_ids else _written(turn, actions, canvas[:seen], dialect))
     return episode.model_copy(update={"turns": tuple(turns)})
 
@@ -41,8 +43,10 @@ def _written(turn: Turn, actions: tuple[Action, ...], canvas: tuple[Size, ...], 
     return turn.model_copy(update={"reply": reply, "acts": acts, "spans": dialect.strict(text).spans})
 
 
-def _action(action: Action, sizes: Mapping[str, tuple[Size, Size]], tools: Mapping[str, Tool]) -> Action:
+def _action(action: Action, sizes: Mapping[str, tuple[Size, Size]], tools: Mapping[str, Tool], kind: Kind) -> Action:
     """A call with its places moved; as it is where it names no tool, no image, or arguments of another kind."""
+    if isinstance(action, Answer):
+        return _answer(action, sizes, kind)
     tool = tools.get(action.name) if isinstance(action, ToolCall) else None
     if not isinstance(action, ToolCall) or tool is None or not tool.image_arguments:
         return action
@@ -53,19 +57,32 @@ def _action(action: Action, sizes: Mapping[str, tuple[Size, Size]], tools: Mappi
         return action
     if name not in sizes:
         return action
-    (width, height), canvas = sizes[name]
-    scale = scaling(canvas[0] / width, canvas[1] / height)
 
     def numbers(value: Any) -> Any:
-        if isinstance(value, Box):
-            return _whole(scale.box(value))
-        if isinstance(value, Point):
-            at = scale.point(value)
-            return [round(at.x), round(at.y)]
+        if isinstance(value, Box | Point):
+            return _moved(value, *sizes[name])
         return [numbers(part) for part in value]
 
     places = {name: numbers(getattr(given, name)) for name in action.arguments if _is_place(getattr(given, name))}
     return action.model_copy(update={"arguments": {**action.arguments, **places}})
+
+
+def _answer(answer: Answer, sizes: Mapping[str, tuple[Size, Size]], kind: Kind) -> Answer:
+    """An answer with its boxes or points moved; as it is where it names none, or an image that there is not."""
+    named = answers.strict(answer.text, kind) if kind in ("boxes", "points") else None
+    if named is None or any(item.image not in sizes for item in named):
+        return answer
+    moved = [{"image": item.image, answers.key(item.shape): _moved(item.shape, *sizes[item.image])} for item in named]
+    return answer.model_copy(update={"text": json.dumps(moved)})
+
+
+def _moved(shape: Box | Point, written: Size, canvas: Size) -> list[int]:
+    """A place in whole numbers of another canvas."""
+    scale = scaling(canvas[0] / written[0], canvas[1] / written[1])
+    if isinstance(shape, Box):
+        return _whole(scale.box(shape))
+    at = scale.point(shape)
+    return [round(at.x), round(at.y)]
 
 
 def _is_place(value: Any) -> bool:

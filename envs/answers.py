@@ -11,7 +11,7 @@ fences, and JSON with slips.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
@@ -94,3 +94,18 @@ def _number(value: Any) -> bool:
 
 def _one(kind: Shapes) -> str:
     return "box" if kind == "boxes" else "point"
+
+
+def written(places: Iterable[tuple[str, Image, Place]]) -> str:
+    """The answer that names these places, each in px of the image of that name, to a hundredth."""
+    items = []
+    for name, image, place in places:
+        shape = place.shape
+        moved = image.from_source.box(shape) if isinstance(shape, Box) else image.from_source.point(shape)
+        items.append({"image": name, key(shape): [round(number, 2) for number in moved.numbers]})
+    return json.dumps(items)
+
+
+def key(shape: Box | Point) -> str:
+    """What a place is called in an answer."""
+    return "box" if isinstance(shape, Box) else "point"

@@ -1,7 +1,7 @@
 """The environment: it shows a question, carries out what is asked, and keeps the record."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import gymnasium as gym
@@ -26,14 +26,16 @@ from envs.episode import (
     storable,
 )
 from envs.prompt import opening, system
-from envs.score import judge
+from envs.score import judge, weights_of
 from envs.spaces import ObservationSpace, ReplySpace
 from tools.image import Image, Place
 from tools.lookup import find
 from tools.tool import Observation, Size, Tool, ToolError
 
 TOOLS = ("zoom", "crop", "mark", "measure", "window", "orient", "slice", "frame", "segment", "count", "compare")
-REWARDS = {"correct": 1.0, "well_formed": 0.1}
+LOOK_FIRST = "look first: use a tool before you answer"
+REWARDS = "hardened"
+"""The preset of rewards where nothing else is asked for."""
 Task = tuple[Question, Truth | None]
 
 
@@ -52,9 +54,11 @@ class ReadingEnv(gym.Env[Observation, str | Reply]):
         tasks: Sequence[Task] = (),
         *,
         tools: Sequence[str] = TOOLS,
-        rewards: Mapping[str, float] = REWARDS,
+        rewards: Mapping[str, FiniteFloat] | str = REWARDS,
         dialect: str = "tags",
         repair: bool = True,
+        tool_use: Literal["auto", "forced"] = "auto",
+        seen: Callable[[Image], Image] | None = None,
         max_turns: Annotated[int, Field(ge=1)] = 8,
         max_tokens: Annotated[int, Field(ge=1)] | None = None,
         max_images: Annotated[int, Field(ge=1)] | None = 32,
@@ -63,10 +67,14 @@ class ReadingEnv(gym.Env[Observation, str | Reply]):
     ):
         self.tasks = list(tasks)
         self.tools = {tool.name: tool for tool in (Tool(find("tools", name)) for name in tools)}
-        self.rewards = dict(rewards)
+        self.rewards = weights_of(rewards)
         self.dialect = find("envs.dialects", dialect)()
         self.repair = repair
         """Whether what only the repairing parser can read is carried out."""
+        self.tool_use = tool_use
+        """Under "forced" an answer is refused until a tool has shown or told something."""
+        self.seen = seen
+        """What becomes of a view that a tool shows before the policy is given it: for counterfactuals."""
         self.max_turns, self.max_tokens = max_turns, max_tokens
         self.max_images, self.max_seconds = max_images, max_seconds
         self.render_mode = render_mode
@@ -170,7 +178,7 @@ class ReadingEnv(gym.Env[Observation, str | Reply]):
 
     def _reached(self, turn: Turn) -> Stop | None:
         """The end that a turn brings, if any."""
-        if any(isinstance(act.action, Answer) for act in turn.acts):
+        if any(isinstance(act.action, Answer) and not act.refused for act in turn.acts):
             return "answered"
         if turn.reply.finish == "context" or _over(self.episode.num_tokens, self.max_tokens):
             return "token_limit"
@@ -203,6 +211,9 @@ class ReadingEnv(gym.Env[Observation, str | Reply]):
 
     def _act(self, action: Action, reply: Reply, images: dict[str, Image]) -> Act:
         """Carry out one action; it may name `images`: all shown before, those of earlier calls of its turn included."""
+        if isinstance(action, Answer) and self._must_look():
+            told = Observation(text=LOOK_FIRST)
+            return Act(action=action, observation=told, refused=True)
         if isinstance(action, Answer):
             return Act(action=action, places=self._answered(action, reply, images))
         if isinstance(action, Malformed):
@@ -212,11 +223,26 @@ class ReadingEnv(gym.Env[Observation, str | Reply]):
             if _over(len(images), self.max_images):
                 raise ToolError(f"{action.name[:60]}: no more images can be shown; give your answer")
             call = self._tool(action).call(action.arguments, images, self._canvas(reply))
-            seen = call.run()
+            shown = call.run()
         except ToolError as refusal:
             told = Observation(text=str(refusal))
             return Act(action=action, observation=told, refused=True, seconds=time.perf_counter() - began)
-        return Act(action=action, observation=seen, places=call.places, seconds=time.perf_counter() - began)
+        return Act(
+            action=action, observation=self._changed(shown), places=call.places, seconds=time.perf_counter() - began
+        )
+
+    def _changed(self, shown: Observation) -> Observation:
+        """What the policy is given in place of what a tool shows."""
+        if self.seen is None:
+            return shown
+        views = {image.id: self.seen(image).shown() for image in shown.images}
+        spots = (s.model_copy(update={"image": views[s.image].id}) if s.image in views else s for s in shown.spots)
+        return shown.model_copy(update={"images": tuple(views.values()), "spots": tuple(spots)})
+
+    def _must_look(self) -> bool:
+        """Whether no tool has been used yet, where one must be."""
+        acts = [act for turn in self.episode.turns for act in turn.acts]
+        return self.tool_use == "forced" and not any(isinstance(a.action, ToolCall) and not a.refused for a in acts)
 
     def _answered(self, answer: Answer, reply: Reply, images: dict[str, Image]) -> dict[str, tuple[Place, ...]]:
         """The boxes or points of an answer, px of their sources; nothing where none can be read."""

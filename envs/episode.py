@@ -224,8 +224,8 @@ class Episode(Frozen):
 
     @property
     def answer(self) -> str | None:
-        last = self.turns[-1].acts[-1].action if self.turns and self.turns[-1].acts else None
-        return last.text if isinstance(last, Answer) else None
+        last = self.turns[-1].acts[-1] if self.turns and self.turns[-1].acts else None
+        return last.action.text if last and isinstance(last.action, Answer) and not last.refused else None
 
     @property
     def images(self) -> dict[str, Image]:

@@ -51,7 +51,7 @@ class Grade(Frozen):
 def given(episode: Episode) -> Given | None:
     """What an episode answered; None where it did not."""
     act = episode.turns[-1].acts[-1] if episode.turns and episode.turns[-1].acts else None
-    if act is None or not isinstance(act.action, Answer):
+    if act is None or not isinstance(act.action, Answer) or episode.answer is None:
         return None
     outlined = episode.images.get(act.action.text.strip()) if episode.question.kind == "mask" else None
     return Given(

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 
 from envs.episode import Kind, Question
+from tools.image import Image
 from tools.study import Source
 from tools.tool import Tool
 
@@ -42,7 +43,7 @@ def opening(question: Question) -> str:
     shown = []
     for number, image in enumerate(question.images):
         source = next(s for s in question.study.sources if s.id == image.source)
-        shown.append(f"img{number}: {described(source, image.axis, image.index)}")
+        shown.append(f"img{number}: {described(source, image.axis, image.index)}{_part(source, image)}")
     choices = [
         f"{letter}. {choice}" for letter, choice in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", question.choices, strict=False)
     ]
@@ -57,6 +58,14 @@ def described(source: Source, axis: int, index: int) -> str:
     scale = "scale known in parts" if source.regions else "scale known" if source.spacing_mm else "no scale"
     where = f", {_unit(source, axis)} {index} of 0 to {source.count(axis) - 1}" if source.axes != "yx" else ""
     return f"{' '.join(words)}, {size}{where}, {scale}"
+
+
+def _part(source: Source, image: Image) -> str:
+    """That a view shows a part alone, where it does."""
+    height, width = source.plane_shape(image.axis)
+    if (image.window.width, image.window.height) == (width, height):
+        return ""
+    return f", of which a part of {image.window.width:.0f} by {image.window.height:.0f} pixels is shown"
 
 
 def _unit(source: Source, axis: int) -> str:

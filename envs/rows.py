@@ -1,14 +1,13 @@
-"""Rows of CSV, TSV, JSON, JSONL and parquet files, one at a time; whatever is wrong names its file and row."""
+"""Rows of a table of any kind, one at a time; whatever is wrong with one names its file and row."""
 
 import ast
-import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any, NamedTuple, NoReturn
 
-MAX_CELL = 2**24
-"""The longest cell of a CSV file, characters: a report with a picture inside is shorter."""
+from pydantic import ValidationError
 
 
 class DataError(ValueError):
@@ -31,9 +30,17 @@ class Row(NamedTuple):
     number: int
     """From 1; of a CSV or JSONL file the line on which it begins, of other files the place in the list."""
     cells: dict[str, Any]
+    problem: str = ""
+    """Why the row could not be read; it then has no cells."""
 
     def bad(self, why: str) -> DataError:
         return DataError(f"{self.path}, row {self.number}: {why}")
+
+    def invalid(self, what: str, error: ValidationError) -> DataError:
+        """The same for what a record refused, by its first reason."""
+        first = error.errors()[0]
+        where = ".".join(map(str, filter(None, (what, *first["loc"]))))
+        return self.bad(f"{where}: {first['msg'].removeprefix('Value error, ')}")
 
     def get(self, *names: str) -> Any:
         """The first of these columns that there is and that holds something; None where there is none."""
@@ -43,7 +50,7 @@ class Row(NamedTuple):
         """The same, and DataError where there is none."""
         if (value := self.get(*names)) is None:
             there = ", ".join(map(str, self.cells)) or "none"
-            raise self.bad(f"no {' or '.join(map(repr, names))}; its columns are: {there}"[:400])
+            raise self.bad(self.problem or f"no {' or '.join(map(repr, names))}; its columns are: {there}"[:400])
         return value
 
     def text(self, *names: str) -> str:
@@ -53,43 +60,48 @@ class Row(NamedTuple):
             raise self.bad(f"{names[0]!r} holds {type(value).__name__}, not text")
         return str(value).strip()
 
+    def maybe(self, *names: str) -> str:
+        """The same for a column that may be missing: empty where it is."""
+        return "" if self.get(*names) is None else self.text(*names)
+
     def listed(self, *names: str) -> list[Any]:
         """A column that must hold a list; also one written as text, in JSON or as Python writes it."""
         value = self.need(*names)
         if isinstance(value, str):
-            value = _read_list(value)
+            value = read_literal(value)
         if hasattr(value, "tolist"):
             value = value.tolist()
         if not isinstance(value, list | tuple):
-            raise self.bad(f"{names[0]!r} holds {str(self.need(*names))[:60]!r}, not a list")
+            raise self.bad(f"{names[0]!r} holds {shortened(self.need(*names))}, not a list")
         return list(value)
 
 
-def rows(path: Path) -> Iterator[Row]:
-    """Every row of a file, whatever its size. Raises DataError for a file that cannot be read, and where it breaks."""
-    readers = {".csv": _csv, ".tsv": _csv, ".json": _json, ".jsonl": _jsonl, ".parquet": _parquet}
-    if path.suffix.lower() not in readers:
-        raise DataError(f"{path}: not a table; there are: {', '.join(readers)}")
-    if not path.is_file():
-        raise DataError(f"{path}: there is no such file")
-    number = 0
-    try:
-        for number, cells in readers[path.suffix.lower()](path):
-            if not isinstance(cells, dict):
-                raise DataError(f"{path}, row {number}: holds {type(cells).__name__}, not a record with columns")
-            yield Row(path, number, cells)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}, after row {number}: byte {error.start} is not UTF-8; save the file as UTF-8"
-        ) from None
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from None
+def rows(*paths: Path) -> Iterator[Row]:
+    """Every row of the files, whatever their size; one that cannot be read carries its problem.
+
+    A broken line of CSV or JSONL is one row; behind a broken place in JSON or parquet nothing can be read.
+    Raises DataError for a file that is missing or of no such kind.
+    """
+    from envs.tables import READERS
+
+    for path in paths:
+        reader = READERS.get(path.suffix.lower())
+        if reader is None:
+            raise DataError(f"{path}: not a table; there are: {', '.join(READERS)}")
+        if not path.is_file():
+            raise DataError(f"{path}: there is no such file")
+        try:
+            yield from reader(path)
+        except OSError as error:
+            raise DataError(f"{path}: {error.strerror or error}") from None
 
 
-def good(rows: Iterator[Row], make: Callable[[Row], Iterator[Any]], on_bad: OnBad) -> Iterator[Any]:
+def good(rows: Iterable[Row], make: Callable[[Row], Iterable[Any]], on_bad: OnBad) -> Iterator[Any]:
     """What `make` makes of every row; a row that it raises DataError for is handed to `on_bad`, and left out."""
     for row in rows:
         try:
+            if row.problem:
+                raise row.bad(row.problem)
             made = list(make(row))
         except DataError as problem:
             on_bad(problem)
@@ -97,68 +109,8 @@ def good(rows: Iterator[Row], make: Callable[[Row], Iterator[Any]], on_bad: OnBa
         yield from made
 
 
-def _csv(path: Path) -> Iterator[tuple[int, Any]]:
-    csv.field_size_limit(MAX_CELL)
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
-        begins = 2
-        try:
-            for cells in reader:
-                if None in cells:
-                    raise DataError(f"{path}, row {begins}: has more cells than the header names")
-                yield begins, {name.strip(): value for name, value in cells.items()}
-                begins = reader.line_num + 1
-        except csv.Error as error:
-            raise DataError(f"{path}, row {begins}: {error}") from None
-
-
-def _jsonl(path: Path) -> Iterator[tuple[int, Any]]:
-    with open(path, encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                try:
-                    yield number, json.loads(line)
-                except (ValueError, RecursionError) as error:
-                    raise DataError(f"{path}, row {number}: not JSON ({error})") from None
-
-
-def _json(path: Path) -> Iterator[tuple[int, Any]]:
-    """A list of records, or an object of records by id (the id joins the record as "_key"); read as a stream."""
-    import ijson
-
-    with open(path, "rb") as file:
-        head = file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-        file.seek(0)
-        number = 0
-        try:
-            if head == b"[":
-                for number, cells in enumerate(ijson.items(file, "item", use_float=True), start=1):
-                    yield number, cells
-            else:
-                for number, (key, value) in enumerate(ijson.kvitems(file, "", use_float=True), start=1):
-                    yield number, {"_key": key, **value} if isinstance(value, dict) else {"_key": key, "_value": value}
-        except ijson.JSONError as error:
-            raise DataError(f"{path}, after row {number}: not JSON ({' '.join(str(error).split())[:120]})") from None
-
-
-def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise ImportError("parquet files need pyarrow: pip install 'overread[data]'") from None
-    number = 0
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=64):
-                for cells in batch.to_pylist():
-                    number += 1
-                    yield number, cells
-    except (pa.ArrowException, ValueError) as error:
-        raise DataError(f"{path}, after row {number}: not parquet ({str(error)[:120]})") from None
-
-
-def _read_list(text: str) -> Any:
+def read_literal(text: str) -> Any:
+    """What is written in a text, in JSON or as Python writes it; None where it is neither."""
     for read in (json.loads, ast.literal_eval):
         try:
             return read(text)

@@ -5,6 +5,37 @@ from collections.abc import Mapping
 from envs.episode import FAULTS, Episode, Truth, Verdict
 from tools.lookup import find
 
+HARDENED = {
+    "correct": 0.7,
+    "grounded": 0.1,
+    "well_formed": 0.03,
+    "tool_fault": 0.02,
+    "looked": 0.05,
+    "brief": 0.05,
+    "turns": 0.05,
+}
+"""In [0, 1]. `correct` is at least 1/2 for a right answer and at most 1/4 for any other, and the last three pay for
+right answers alone: so a right answer earns 0.35 or more, a wrong one 0.325 or less, and form by itself 0.05."""
+
+VITAR = {"vitar_step": 0.4, "vitar_exact": 1.0}
+"""The rewards of ViTAR as released, in [0, 1.4]: it pays 0.4 for a wrong answer after a mark around nothing."""
+
+PRESETS: dict[str, dict[str, float]] = {"hardened": HARDENED, "vitar": VITAR}
+
+
+def weights_of(rewards: Mapping[str, float] | str) -> dict[str, float]:
+    """The weight of each reward function: of a preset by its name, or as given.
+
+    Raises LookupError for a preset or a reward function that there is not.
+    """
+    if isinstance(rewards, str):
+        if rewards not in PRESETS:
+            raise LookupError(f"no preset {rewards!r} of rewards; there are: {', '.join(PRESETS)}")
+        return dict(PRESETS[rewards])
+    for name in rewards:
+        find("envs.rewards", name)
+    return dict(rewards)
+
 
 def judge(episode: Episode, truth: Truth | None, weights: Mapping[str, float]) -> Verdict | None:
     """Score a finished episode; also one read back from a trace.

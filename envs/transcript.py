@@ -50,6 +50,8 @@ def lines(episode: Episode, number: int) -> Iterator[Line]:
 def _act_lines(act: Act, shown: int) -> Iterator[Line]:
     if isinstance(act.action, Answer):
         yield Line("answer", "answer", safe(act.action.text))
+        if act.refused:
+            yield Line("refused", "refused", safe(act.observation.words()))
         return
     if isinstance(act.action, Malformed):
         yield Line("refused", "unread", safe(act.observation.words()))

@@ -13,7 +13,7 @@ def test_a_table_is_a_call():
     [
         ({"name": "discs", "cuont": 3}, "discs has no setting 'cuont'; it takes: split, count. Did you mean 'count'?"),
         ({"name": "discs", "count": "many"}, "discs.count: Input should be a valid integer"),
-        ({"name": "disks"}, "no 'disks' in envs/tasks/; there are: discs"),
+        ({"name": "disks"}, "no 'disks' in envs/tasks/; there are: change, clip, count,"),
         ({"split": "test"}, "needs a name"),
     ],
 )

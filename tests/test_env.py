@@ -79,8 +79,9 @@ def test_an_expert_measures_the_disc_and_is_paid_in_full():
     assert episode.turns[0].acts[0].places["box"] == (region,)
     assert episode.turns[0].images[0].window == disc
     assert episode.stop == "answered"
-    assert episode.verdict.parts == {"correct": 1.0, "well_formed": 1.0}
-    assert episode.verdict.reward == pytest.approx(1.1)
+    parts = episode.verdict.parts
+    assert parts["correct"] == parts["well_formed"] == parts["looked"] == 1.0
+    assert episode.verdict.reward == pytest.approx(0.980, abs=1e-3)  # three turns, and a box that lies close
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,11 @@ def test_our_packages_are_ours_also_beside_a_folder_with_such_names(tmp_path):
 
 def test_a_name_is_a_file():
     assert names("tools") == sorted(TOOLS)
-    assert names("envs.rewards") == ["correct", "well_formed"]
+    assert names("envs.rewards") == [
+        "brief", "correct", "grounded", "looked", "tool_fault", "turns", "vitar_exact", "vitar_step", "well_formed",
+    ]  # fmt: skip
     assert names("envs.dialects") == ["tags", "vitar"]
-    assert names("agent.policies") == ["chat_api", "local", "person", "protocol", "scripted"]
+    assert names("agent.policies") == ["chat_api", "local", "oracle", "person", "protocol", "scripted"]
     with pytest.raises(LookupError, match="no 'scalpel' in tools/; there are: compare, count, crop"):
         find("tools", "scalpel")
 

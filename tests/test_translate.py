@@ -67,3 +67,23 @@ def test_what_is_written_in_a_canvas_is_read_in_it():
     env, episode = played(Reply(text=call("img0", [63, 63, 126, 126]), canvas=((252, 252),)), ANSWER)
     other = translated(episode, THOUSANDTHS, env.tools, tags())
     assert other.turns[0].reply.text == call("img0", [250, 250, 500, 500])
+
+
+@pytest.mark.parametrize("coordinates", [THOUSANDTHS, QWEN2_5], ids=["qwen3_vl", "qwen2_5_vl"])
+@settings(max_examples=30)
+@given(x0=st.integers(0, 255), y0=st.integers(0, 255), data=st.data())
+def test_the_boxes_of_an_answer_are_moved_too(coordinates, x0, y0, data):
+    x1, y1 = data.draw(st.integers(x0 + 1, 256)), data.draw(st.integers(y0 + 1, 256))
+    answer = f'<answer>[[{x0}, {y0}, {x1}, {y1}], {{"image": "img1", "box": [0, 0, 256, 128]}}]</answer>'
+    question, truth = next(discs("test"))
+    task = (question.model_copy(update={"kind": "boxes"}), truth)
+    looked = call("img0", [0, 0, 256, 128])
+    env = ReadingEnv([task], tools=["crop"], rewards={})
+    episode = asyncio.run(play(env, scripted([looked, answer]), task[0]))
+    other = translated(episode, coordinates, env.tools, tags())
+    assert other.turns[1].reply.canvas == tuple(coordinates.canvas(image) for image in episode.images.values())
+    again = asyncio.run(play(env, scripted([turn.reply for turn in other.turns]), task[0]))
+    for before, after in zip(
+        episode.turns[1].acts[0].places["answer"], again.turns[1].acts[0].places["answer"], strict=True
+    ):
+        assert after.shape.model_dump() == pytest.approx(before.shape.model_dump(), abs=1.0)

@@ -8,6 +8,7 @@ image ("img0") and the function is given it; points and boxes are given in px of
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError, create_model
@@ -89,7 +90,7 @@ class Tool:
             fields[name] = (kind, ... if parameter.default is parameter.empty else parameter.default)
         self.arguments: type[BaseModel] = create_model(self.name, __config__=STRICT, **fields)
 
-    @property
+    @cached_property
     def schema(self) -> dict[str, Any]:
         """The tool as the policy is told of it: name, description, JSON schema of the arguments."""
         parameters = _plain(self.arguments.model_json_schema())

@@ -137,7 +137,8 @@ def asked(paths: Sequence[tuple[str, Path]], text: str, series: int | None = Non
 def environment(table: dict[str, Any]) -> ReadingEnv:
     """The [env] table as an environment. Raises ConfigError."""
     takes = dict(inspect.signature(ReadingEnv).parameters)
-    takes.pop("tasks")
+    for ours in ("tasks", "seen"):
+        takes.pop(ours)
     check("env", table, takes)
     try:
         env: ReadingEnv = call("env", ReadingEnv, table)

@@ -1,6 +1,7 @@
 """Options that verbs share."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,11 +39,11 @@ class Settings:
     set: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = ()
     "A change such as env.max_turns=4; may be given again."
 
-    def load(self) -> dict[str, Any]:
-        """The settings, all read. Raises ConfigError for an unknown table."""
-        settings = load(self.config, self.set, os.environ)
-        if unknown := settings.keys() - {"policy", "env"}:
-            raise ConfigError(f"no table [{min(unknown)}]; there are: [policy], [env]")
+    def load(self, tables: Sequence[str] = ("policy", "env"), files: Sequence[Path] = ()) -> dict[str, Any]:
+        """The settings, all read; `files` come first. Raises ConfigError for a table that is none of `tables`."""
+        settings = load((*files, *self.config), self.set, os.environ)
+        if unknown := settings.keys() - set(tables):
+            raise ConfigError(f"no table [{min(unknown)}]; there are: {', '.join(f'[{name}]' for name in tables)}")
         if wrong := next((name for name, table in settings.items() if not isinstance(table, dict)), None):
             raise ConfigError(f"{wrong} is a value, not a table; write [{wrong}] and its settings below")
         return settings
