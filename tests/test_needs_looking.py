@@ -13,7 +13,8 @@ import pytest
 from scipy.stats import binom
 
 from envs.env import ReadingEnv
-from envs.episode import Episode, Question, Truth
+from envs.episode import Episode, Question
+from envs.grading import grade
 from envs.tasks.phantoms import FAMILIES
 from tests.readers import READERS, Eyes
 from tools.lookup import find
@@ -63,41 +64,15 @@ def read(env: ReadingEnv, question: Question, tools: bool) -> Episode:
     return eyes.answer(READERS[question.tags["family"]](eyes))
 
 
-def right(question: Question, truth: Truth, episode: Episode) -> bool:
-    """Whether an answer is right, by the rules that the truth states."""
-    said = episode.answer or ""
-    if question.kind in ("boxes", "points"):
-        return _found(question, truth, episode)
-    if question.kind == "sequence":
-        return abs(int(said) - int(truth.answer)) <= (truth.within or 0)
-    if question.kind == "number":
-        told, true = float(said.split()[0]), float(truth.answer.split()[0])
-        return abs(told - true) <= (truth.within if truth.within is not None else (truth.tolerance or 0) * true)
-    return said == truth.answer
-
-
-def _found(question: Question, truth: Truth, episode: Episode) -> bool:
-    """Whether the places answered and the true ones go together in pairs."""
-    given = episode.turns[-1].acts[-1].places["answer"]
-    if len(given) != len(truth.regions) or {p.source for p in given} != {p.source for p in truth.regions}:
-        return False
-    if question.kind == "boxes":
-        return all(sum(g.shape.iou(t.shape) >= 0.5 for g in given) == 1 for t in truth.regions)
-    return all(
-        sum(abs(g.shape.x - t.shape.x) + abs(g.shape.y - t.shape.y) <= truth.within for g in given) == 1
-        for t in truth.regions
-    )
-
-
 def table(count: int, split: str) -> list[tuple[str, float, float, float, int]]:
     """For each family: chance, the share right from first views, the share right with tools, and how many were read."""
     rows = []
     for family in FAMILIES:
         tasks = list(find("envs.tasks", family)(split, count))
-        env = ReadingEnv(tasks, rewards={"well_formed": 1.0})
+        env = ReadingEnv(tasks, rewards={})
         hits = Counter[bool]()
         for tools in (False, True):
-            hits[tools] = sum(right(q, t, read(env, q, tools)) for q, t in tasks)
+            hits[tools] = sum(grade(read(env, q, tools), t).right for q, t in tasks)
         blind = sum(chance(question) for question, _ in tasks) / count
         rows.append((family, blind, hits[False] / count, hits[True] / count, count))
     return rows
