@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 from agent import interrupts
 from agent.arms import Arm, environment, put
 from agent.causes import Cause, cause
-from agent.config import build
-from agent.loop import Policy, play_all
+from agent.config import ConfigError, build
+from agent.loop import Policy, PolicyError, play_all
 from agent.plan import Plan, blocks
 from agent.trace import Writer
 from envs.env import ReadingEnv
@@ -256,8 +256,10 @@ def _spread(plan: Plan, parts: Sequence[_Part], folder: Path, workers: int, keep
 
 
 def _worker(plan: Plan, parts: Sequence[_Part], folder: Path, name: str, told: Any) -> None:
+    """What a worker process does; whatever ends it early is told in words, as the process above cannot see it."""
     try:
         interrupts.run(_play(plan, parts, folder, name, told.put))
-        told.put(None)
-    except EvaluationError as error:
+    except (EvaluationError, ConfigError, PolicyError, OSError, ValueError) as error:
         told.put(str(error))
+    else:
+        told.put(None)
