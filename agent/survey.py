@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from envs.answers import written
 from envs.datasets import task_hash
 from envs.episode import Kind, Question, Truth
@@ -12,6 +14,7 @@ from envs.grading import Given, Grade
 from tools.geometry import Box, Frozen, Point
 from tools.image import Image, Place
 from tools.lookup import find
+from tools.mask import Mask
 from tools.study import Study, content_id
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -39,7 +42,10 @@ class Survey(Frozen):
 
 
 def survey(tasks: Iterable[tuple[Question, Truth]], tick: Callable[[], None] = lambda: None) -> Survey:
-    """Go once through the questions. Raises ValueError for none, for two of one id, and for one without a truth."""
+    """Go once through the questions.
+
+    Raises ValueError for none, for two of one id, and for one whose truth is missing or would itself be graded wrong.
+    """
     kept: list[tuple[Question, Truth]] = []
     frames: list[tuple[str, Image | None]] = []
     hashes: dict[str, str] = {}
@@ -48,6 +54,8 @@ def survey(tasks: Iterable[tuple[Question, Truth]], tick: Callable[[], None] = l
             raise ValueError(f"question {question.id!r} has no truth to be judged by")
         if question.id in hashes:
             raise ValueError(f"two questions have the id {question.id!r}")
+        if not itself(question, truth).right:
+            raise ValueError(f"question {question.id!r}: its truth {truth.answer!r} is no right answer to it")
         hashes[question.id] = task_hash(question, truth)
         frame = question.images[0] if question.images else None
         frames.append((question.study.id, frame and frame.model_copy()))
@@ -65,6 +73,15 @@ def survey(tasks: Iterable[tuple[Question, Truth]], tick: Callable[[], None] = l
         tags=tuple(question.tags for question, _ in kept),
         baselines=_baselines(kept, frames),
     )
+
+
+def itself(question: Question, truth: Truth) -> Grade:
+    """What the truth earns as an answer."""
+    mask = Mask.of(np.logical_or.reduce([part.array for part in truth.masks])) if truth.masks else None
+    place = truth.regions[0] if truth.regions else None
+    answer = Given(text=truth.answer, places=truth.regions, mask=mask, mask_place=place)
+    grade: Grade = find("envs.graders", question.kind)(question, truth, answer)
+    return grade
 
 
 def _baselines(kept: list[tuple[Question, Truth]], frames: list[tuple[str, Image | None]]) -> dict[str, Any]:

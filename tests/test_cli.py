@@ -140,7 +140,8 @@ def test_no_log_keeps_nothing(picture, tmp_path):
         (["ask", "{picture}", "{picture}"], 2, "put the question after the files"),
         (["ask", "what?"], 2, "give one or more files, then the question in quotes"),
         (["ask", "none.png", "what?"], 4, "none.png"),
-        (["ask", "{picture}", "what?", "--policy", "oracle"], 2, "no 'oracle' in agent/policies/; there are: chat_api"),
+        (["ask", "{picture}", "what?", "--policy", "seer"], 2, "no 'seer' in agent/policies/; there are: chat_api"),
+        (["ask", "{picture}", "what?", "--policy", "oracle"], 3, "oracle knows the truth, which only an evaluation has"),
         (["ask", "{picture}", "what?", "--set", "policy.dialct=vitar"], 2, "Did you mean 'dialect'?"),
         (
             ["ask", "{picture}", "what?", "--set", "env.max_turns=many"],

@@ -329,6 +329,12 @@ def test_the_guesses_of_a_survey_do_not_look():
     assert survey(discs("validation", 200)).hash != found.hash
 
 
+def test_a_truth_that_no_grader_takes_for_right_is_found_before_anything_is_played():
+    broken = TASK[1].model_copy(update={"answer": "large"})
+    with pytest.raises(ValueError, match="question 'discs/test/0': its truth 'large' is no right answer to it"):
+        survey([(TASK[0], broken)])
+
+
 def test_a_question_does_not_tell_its_own_answer_to_those_who_guess():
     """Asked in words of its own, or in words whose every other answer differs, nothing can be guessed."""
     task, truth = TASK
@@ -338,7 +344,7 @@ def test_a_question_does_not_tell_its_own_answer_to_those_who_guess():
             task.model_copy(update={"id": str(n), "kind": "open", "text": text}),
             truth.model_copy(update={"answer": answer}),
         )
-        for n, (text, answer) in enumerate(zip(texts, ["a", "a", "b", "c"], strict=True))
+        for n, (text, answer) in enumerate(zip(texts, ["liver", "liver", "heart", "spleen"], strict=True))
     ]
     guesses = survey(kept).baselines["what others asked in the same words answer"]
     assert [(guess.number, guess.grade.right) for guess in guesses] == [(0, True), (1, True), (2, False)]

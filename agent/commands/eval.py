@@ -29,9 +29,16 @@ from envs.rows import refuse
 TABLES = ("task", "policy", "policies", "env", "eval")
 SECRET = ("api_key", "key", "token", "password")
 
-app = App(
-    name="eval", help_format="plaintext", help="Measure how well a policy reads, beside baselines that do not look."
-)
+HELP = """\
+Measure how well a policy reads, beside baselines that do not look.
+
+For example:
+
+    overread eval configs/tiny/phantoms.toml
+    overread eval compare runs/eval/A runs/eval/B
+"""
+
+app = App(name="eval", help_format="plaintext", help=HELP)
 
 
 @app.default

@@ -7,15 +7,20 @@ the truth, by the one argument that no other policy takes.
 from collections.abc import Callable
 
 from agent.arms import around
-from agent.loop import Policy
+from agent.loop import Policy, PolicyError
 from envs.answers import written
 from envs.episode import Action, Answer, Episode, Reply, ToolCall, Truth
 from tools.image import Image, Place
 from tools.lookup import find
 
 
-def oracle(truth_of: Callable[[str], Truth], dialect: str = "tags") -> Policy:
-    """A policy that answers with the truth; `truth_of` gives it for the id of a question."""
+def oracle(truth_of: Callable[[str], Truth] | None = None, dialect: str = "tags") -> Policy:
+    """A policy that answers with the truth; `truth_of` gives it for the id of a question.
+
+    Raises PolicyError without it: where there is no known truth, nobody can know it.
+    """
+    if truth_of is None:
+        raise PolicyError("oracle knows the truth, which only an evaluation has; use it with `overread eval`")
     write = find("envs.dialects", dialect)().write
 
     async def policy(episode: Episode) -> Reply:
