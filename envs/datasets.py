@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from envs.episode import Question, Truth
-from envs.row_images import Convention, MissingImage, inside, kept, opened, place
+from envs.row_images import Convention, MissingImage, check_size, inside, kept, nearest, opened, place
 from envs.row_questions import Task, asked, choices, kind_of, letters, tags, unlettered
 from envs.rows import DataError, OnBad, Row, good, refuse, rows
 from tools.lookup import find
 from tools.study import content_id
 
 __all__ = [
-    "Card", "Convention", "DataError", "MissingImage", "OnBad", "Row", "Task", "asked", "card", "choices",
-    "first_folder", "inside", "kept", "kind_of", "letters", "listing", "opened", "parquet_files", "place", "refuse",
-    "row_id", "rows", "split_files", "split_hash", "tags", "task_hash", "tasks", "unlettered",
+    "Card", "Convention", "DataError", "MissingImage", "OnBad", "Row", "Task", "asked", "card", "check_size", "choices",
+    "first_folder", "inside", "kept", "kind_of", "letters", "listing", "nearest", "opened", "parquet_files", "place",
+    "refuse", "row_id", "rows", "split_files", "split_hash", "tags", "task_hash", "tasks", "unlettered",
 ]  # fmt: skip
 
 
@@ -86,10 +86,16 @@ def listing(folder: Path, most: int = 12) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "") or "nothing"
 
 
-def tasks(paths: Sequence[Path], make: Callable[[Row], Iterable[Task]], on_bad: OnBad) -> Iterator[Task]:
+def tasks(
+    paths: Sequence[Path],
+    make: Callable[[Row], Iterable[Task]],
+    on_bad: OnBad,
+    read: Callable[..., Iterable[Row]] = rows,
+) -> Iterator[Task]:
     """The questions that `make` makes of each row of the files. An id that comes twice is a bad row.
 
-    Raises DataError where there is no row at all, or none that the settings ask for.
+    `read` gives the rows of files that are no plain tables. Raises DataError where there is no row at all, or none
+    that the settings ask for.
     """
     ids: dict[str, int] = {}
     bad: list[bool] = []
@@ -106,7 +112,7 @@ def tasks(paths: Sequence[Path], make: Callable[[Row], Iterable[Task]], on_bad: 
         bad[:] = [True]
         on_bad(problem)
 
-    yield from good(rows(*paths), once, told)
+    yield from good(read(*paths), once, told)
     if not ids and not bad:
         raise DataError(f"{', '.join(map(str, paths))}: holds no question, or none that the settings ask for")
 

@@ -6,13 +6,14 @@ A grader is deterministic, works offline, and never leaves an answer out: what c
 unread. It judges the answer as it was written (`strict`) and as it was probably meant (`score`).
 """
 
+import re
 from typing import Annotated
 
 from pydantic import Field, FiniteFloat
 
 from envs.episode import Answer, Episode, Truth
 from tools.geometry import Frozen
-from tools.image import Place
+from tools.image import Image, Place
 from tools.lookup import find
 from tools.mask import Mask
 
@@ -42,6 +43,8 @@ class Grade(Frozen):
     """Whether it counts as right: what accuracy, McNemar's test and the effect of tools are computed from."""
     parsed: bool = False
     """Whether an answer of the kind asked for could be read at all; what could not is wrong."""
+    problem: str = ""
+    """Why it could not be read, or cannot be compared with the truth."""
     strict: Share = 0.0
     """The score where the answer is written exactly as asked, else 0."""
     metrics: dict[str, FiniteFloat] = {}
@@ -53,13 +56,19 @@ def given(episode: Episode) -> Given | None:
     act = episode.turns[-1].acts[-1] if episode.turns and episode.turns[-1].acts else None
     if act is None or not isinstance(act.action, Answer) or episode.answer is None:
         return None
-    outlined = episode.images.get(act.action.text.strip()) if episode.question.kind == "mask" else None
+    outlined = _outlined(episode, act.action.text) if episode.question.kind == "mask" else None
     return Given(
         text=act.action.text,
         places=act.places.get("answer"),
         mask=outlined.mask if outlined else None,
         mask_place=outlined.place(outlined.box) if outlined else None,
     )
+
+
+def _outlined(episode: Episode, text: str) -> Image | None:
+    """The one image that a text names; None where it names none, or several."""
+    names = set(re.findall(r"\bimg\d+\b", text))
+    return episode.images.get(names.pop()) if len(names) == 1 else None
 
 
 def grade(episode: Episode, truth: Truth) -> Grade:

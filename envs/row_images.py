@@ -68,24 +68,53 @@ def kept(content: bytes) -> Path:
 
 
 def place(
-    row: Row, source: Source, numbers: Sequence[float], coordinates: Convention, axis: int = 0, index: int = 0
+    row: Row,
+    source: Source,
+    numbers: Sequence[float],
+    coordinates: Convention,
+    axis: int = 0,
+    index: int = 0,
+    shape: type[Box] | type[Point] | None = None,
 ) -> Place:
     """A box [x0, y0, x1, y1] or a point [x, y] of a picture, or of a plane of a volume, in px of it.
 
-    Raises DataError where it is neither, inverted, empty, or out of the picture.
+    Which of the two is what `shape` says, else what there are numbers for. Raises DataError where it is not that, or
+    inverted, empty, or out of the picture.
     """
     height, width = source.plane_shape(axis)
-    said = f"{list(numbers)}"[:80]
+    said = f"{numbers}"[:80]
     try:
-        shape = (Point if len(numbers) == 2 else Box).model_validate(list(numbers))
+        stated = (shape or (Point if len(numbers) == 2 else Box)).model_validate(numbers)
     except ValidationError as error:
         raise row.invalid(said, error) from None
     parts = PARTS.get(coordinates)
-    x, y = (1.0, 1.0) if parts is None else (width / parts, height / parts)
-    pixels = [number * (y if at % 2 else x) for at, number in enumerate(shape.numbers)]
+    # the size comes first: 999 * (125 / 999) is more than 125
+    sized = [number * (height if at % 2 else width) for at, number in enumerate(stated.numbers)]
+    pixels = stated.numbers if parts is None else [number / parts for number in sized]
     if min(pixels) < 0 or max(pixels[::2]) > width or max(pixels[1::2]) > height:
         raise row.bad(f"{said} in {coordinates} lies outside of its picture of {width} by {height} px")
-    return Place(source=source.id, axis=axis, index=index, shape=type(shape).model_validate(pixels))
+    return Place(source=source.id, axis=axis, index=index, shape=type(stated).model_validate(pixels))
+
+
+def nearest(row: Row, root: Path, name: str) -> str:
+    """The name of a file without the leading folders that there are not in `root`; as it is where no file is found.
+
+    Sets name their files from where their authors kept them. Raises DataError for a name that leads out of `root`.
+    """
+    parts = PurePosixPath(os.path.normpath(inside(row, root, name).relative_to(root))).parts
+    tails = ("/".join(parts[at:]) for at in range(len(parts)))
+    return next((tail for tail in tails if (root / tail).is_file()), name)
+
+
+def check_size(row: Row, source: Source, stated: Sequence[Any]) -> None:
+    """Raises DataError where a size that a row states, along (x, y) or (x, y, z), is not that of its picture."""
+    size = list(reversed(source.shape))
+    try:
+        same = [float(number) for number in stated] == size
+    except (TypeError, ValueError):
+        same = False
+    if not same:
+        raise row.bad(f"states a size of {list(stated)} where its picture has {size}"[:200])
 
 
 def _climbs(relative: PurePosixPath) -> bool:

@@ -1,4 +1,4 @@
-"""Readers of CSV, TSV, JSON, JSONL and parquet files. What is broken in a file is a row that carries its problem."""
+"""Readers of CSV, TSV, JSON, JSONL, parquet and Arrow files. What is broken in one is a row with its problem."""
 
 import csv
 import json
@@ -65,8 +65,11 @@ def read_jsonl(path: Path) -> Iterator[Row]:
                 yield Row(path, number, {}, f"not JSON ({error})")
 
 
-def read_json(path: Path) -> Iterator[Row]:
-    """A list of records, or an object of records by id (the id joins the record as "_key"); read as a stream."""
+def read_json(path: Path, within: str = "") -> Iterator[Row]:
+    """A list of records, or an object of records by id (the id joins the record as "_key"); read as a stream.
+
+    `within` is the entry of an object that holds the list, where there is one.
+    """
     import ijson
 
     with open(path, "rb") as file:
@@ -74,8 +77,9 @@ def read_json(path: Path) -> Iterator[Row]:
         file.seek(len(BOM_UTF8) if head.startswith(BOM_UTF8) else 0)
         first, number = head.removeprefix(BOM_UTF8).lstrip()[:1], 0
         try:
-            if first == b"[":
-                for number, value in enumerate(ijson.items(file, "item", use_float=True), start=1):
+            if first == b"[" or within:
+                records = ijson.items(file, f"{within}.item".lstrip("."), use_float=True)
+                for number, value in enumerate(records, start=1):
                     yield _row(path, number, value)
             elif first == b"{":
                 for number, (key, value) in enumerate(ijson.kvitems(file, "", use_float=True), start=1):
@@ -88,25 +92,48 @@ def read_json(path: Path) -> Iterator[Row]:
 
 
 def read_parquet(path: Path) -> Iterator[Row]:
+    yield from _records(path, "parquet", _parquet_batches)
+
+
+def read_arrow(path: Path) -> Iterator[Row]:
+    """A stream of record batches, which is how `datasets` of Hugging Face keeps a split on the disk."""
+    yield from _records(path, "an Arrow stream", _arrow_batches)
+
+
+def _records(path: Path, what: str, batches: Callable[[Path], Iterator[Any]]) -> Iterator[Row]:
     try:
         import pyarrow as pa
-        import pyarrow.parquet as pq
     except ImportError:
         raise ImportError("parquet files need pyarrow: pip install 'overread[data]'") from None
     number = 0
     try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=64):
-                for cells in batch.to_pylist():
-                    number += 1
-                    yield Row(path, number, cells)
+        for batch in batches(path):
+            for cells in batch.to_pylist():
+                number += 1
+                yield Row(path, number, cells)
     except (pa.ArrowException, ValueError, OSError) as error:
         why = " ".join(str(error).split())[:120]
-        yield Row(path, number + 1, {}, f"not parquet ({why}); the rest of the file cannot be read")
+        yield Row(path, number + 1, {}, f"not {what} ({why}); the rest of the file cannot be read")
+
+
+def _parquet_batches(path: Path) -> Iterator[Any]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        yield from file.iter_batches(batch_size=64)
+
+
+def _arrow_batches(path: Path) -> Iterator[Any]:
+    import pyarrow as pa
+
+    with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
+        for batch in stream:
+            yield from (batch.slice(at, 64) for at in range(0, batch.num_rows, 64))
 
 
 READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
     ".csv": read_csv, ".tsv": read_csv, ".json": read_json, ".jsonl": read_jsonl, ".parquet": read_parquet,
+    ".arrow": read_arrow,
 }  # fmt: skip
 
 

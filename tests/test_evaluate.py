@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
+from PIL import Image as PILImage
 
 from agent.arms import Arm
 from agent.causes import cause
@@ -24,7 +26,8 @@ from envs.env import ReadingEnv
 from envs.episode import Truth
 from envs.grading import Grade, grade
 from envs.tasks.discs import discs
-from tools.geometry import Box
+from tools.geometry import Box, Point
+from tools.image import Place
 
 OVERREAD = Path(sys.executable).parent / "overread"
 DISCS = {"name": "discs", "split": "test", "count": 40}
@@ -331,8 +334,12 @@ def test_the_guesses_of_a_survey_do_not_look():
 
 def test_a_truth_that_no_grader_takes_for_right_is_found_before_anything_is_played():
     broken = TASK[1].model_copy(update={"answer": "large"})
-    with pytest.raises(ValueError, match="question 'discs/test/0': its truth 'large' is no right answer to it"):
+    with pytest.raises(ValueError, match="question 'discs/test/0': the truth 'large' holds no number"):
         survey([(TASK[0], broken)])
+    boxes = TASK[0].model_copy(update={"kind": "boxes"})
+    point = Place(source=TASK[0].images[0].source, shape=Point(x=3, y=3))
+    with pytest.raises(ValueError, match="question 'discs/test/0': its truth 'x' is no right answer to it"):
+        survey([(boxes, Truth(answer="x", regions=(point,)))])
 
 
 def test_a_question_does_not_tell_its_own_answer_to_those_who_guess():
@@ -388,3 +395,34 @@ def test_a_truth_without_regions_has_no_wrong_place():
     episode = ended(zoom(AWAY), WRONG)
     bare = Truth(answer=TASK[1].answer)
     assert cause(episode, bare, grade(episode, bare)) == "wrong answer"
+
+
+def test_outputs_of_others_are_scored_by_a_published_formula(desk, overread):
+    rows = [("A", "A"), ("left lung", "Left_Lung"), ("b. x", "B")]
+    lines = (json.dumps({"prediction": prediction, "answer": answer}) + "\n" for prediction, answer in rows)
+    (desk / "outputs.jsonl").write_text("".join(lines))
+    done = overread("eval", "rescore", "vitar", "outputs.jsonl", "--json")
+    assert json.loads(done.stdout)["scores"]["exact"] == pytest.approx(2 / 3)
+    wrong = overread("eval", "rescore", "vitr", "outputs.jsonl")
+    assert (wrong.returncode, "no 'vitr' in envs/compat/; there are: deeptumorvqa" in wrong.stderr) == (2, True)
+
+
+def test_a_judge_is_asked_about_free_answers_alone_and_its_opinions_are_kept(desk, overread):
+    lines = [
+        {"id": str(n), "images": ["film.png"], "question": "What is it?", "kind": "open", "answer": answer}
+        for n, answer in enumerate(["a nodule", "a vessel"])
+    ]
+    (desk / "own.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    PILImage.fromarray(np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)).save(desk / "film.png")
+    settings = ("--set", "task.name=jsonl", "--set", "task.root=own.jsonl", "--set", "eval.images=[]")
+    played = overread("eval", *settings, "-p", "oracle", "--out", "run", "-q")
+    assert played.returncode == 0, played.stderr
+    script = ("-p", "scripted", "--set", 'policy.replies=["same"]')
+    done = overread("eval", "judge", "run", *script, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["agreement"]
+    assert (found["count"], found["agree"], found["kappa"]) == (2, 1.0, None)
+    assert len((desk / "run" / "judge.jsonl").read_text().splitlines()) == 2
+    overread("eval", "discs.toml", "--out", "numbers", "--set", "task.count=2", "-q")
+    none = overread("eval", "judge", "numbers", *script)
+    assert (none.returncode, "holds no free answer of oracle" in none.stderr) == (4, True)

@@ -140,10 +140,10 @@ def test_hardened_is_the_default_and_lies_within_0_and_1():
 
 
 def test_by_its_weights_no_wrong_answer_of_hardened_passes_a_right_one():
-    """`correct` is at least 1/2 if right and at most 1/4 if wrong; brief, looked and turns pay if right only."""
+    """`correct` is at least 1/2 if right and at most 1/8 if wrong; brief, looked and turns pay if right only."""
     form = HARDENED["well_formed"] + HARDENED["tool_fault"]
     assert form == pytest.approx(0.05)
-    assert HARDENED["correct"] / 4 + HARDENED["grounded"] + form < HARDENED["correct"] / 2
+    assert HARDENED["correct"] / 8 + HARDENED["grounded"] + form < HARDENED["correct"] / 2
 
 
 def test_rewards_are_a_preset_by_name_or_weights():

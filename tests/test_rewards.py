@@ -283,11 +283,11 @@ def test_calls_that_are_refused_and_replies_that_cannot_be_read_cost(replies, sh
 @pytest.mark.parametrize(
     ("box", "right"), [(BOX, True), ([40, 40, 60, 58], True), ([40, 40, 60, 46], False), ([0, 0, 20, 20], False)]
 )
-def test_a_right_answer_pays_at_least_a_half_and_another_at_most_a_quarter(box, right):
+def test_a_right_answer_pays_at_least_a_half_and_another_at_most_an_eighth(box, right):
     episode = played(asked(FILM, kind="boxes"), answer(json.dumps([{"image": "img0", "box": box}])))
     found = grade(episode, episode.truth)
     assert found.right == right
-    assert paid("correct", episode) == pytest.approx((1 + found.score) / 2 if right else found.score / 4)
+    assert paid("correct", episode) == pytest.approx((1 + found.score) / 2 if right else found.score / 8)
 
 
 def test_without_an_answer_nothing_is_right():

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from agent.cli import DONE, GATE
+from agent.commands.after_eval import compare, judge, rescore
 from agent.commands.ask import environment
 from agent.commands.common import Output, Settings, policy_table
 from agent.commands.progress import Told
@@ -19,7 +20,7 @@ from agent.evaluate import EvaluationError, evaluate, read_results
 from agent.plan import Design, Plan, designed, differing, facts_of, loader, out_of_distribution, questions, stored
 from agent.report import Table, markdown, page, tables
 from agent.runs import find_run, new_run
-from agent.summary import compared, summarise, written
+from agent.summary import summarise, written
 from agent.survey import Survey, survey
 from agent.trace import describe
 from envs.datasets import DataError, card
@@ -39,6 +40,8 @@ For example:
 """
 
 app = App(name="eval", help_format="plaintext", help=HELP)
+for _verb in (compare, judge, rescore):
+    app.command(_verb)
 
 
 @app.default
@@ -104,42 +107,6 @@ def run(
     if fail_under is not None and right < fail_under:
         print(f"error: right {right:.3f} is under {fail_under:g}", file=sys.stderr)
         return GATE
-    return DONE
-
-
-@app.command
-def compare(a: str, b: str, *, runs: Path = Path("runs"), output: Output = Output()) -> int:
-    """Compare the first reader of two runs on the same questions.
-
-    Runs on other data, or judged by other scorers, are refused. JSON output: {"a", "b", "compared"}.
-
-    Parameters
-    ----------
-    a, b
-        Two runs.
-    runs
-        Where to look for names.
-    """
-    folders = [find_run(name, runs) for name in (a, b)]
-    facts, summaries = zip(*(_finished(folder) for folder in folders), strict=True)
-    for what in ("data", "scorers"):
-        if summaries[0][what] != summaries[1][what]:
-            raise DataError(f"{a} and {b} differ in their {what}: {summaries[0][what]} and {summaries[1][what]}; "
-                            "only runs on the same data, judged alike, can be compared")  # fmt: skip
-    for name in sorted(facts[0]["plan"]["env"].items() ^ facts[1]["plan"]["env"].items()):
-        print(f"note: env.{name[0]} differs", file=sys.stderr)
-    firsts = []
-    for folder, fact in zip(folders, facts, strict=True):
-        main = Plan.model_validate(fact["plan"]).arms[0].name
-        firsts.append(
-            [r.model_copy(update={"arm": f"{folder.name}: {main}"}) for r in read_results(folder) if r.arm == main]
-        )
-    found = compared(*firsts)
-    if output.json:
-        print(json.dumps({"a": str(folders[0]), "b": str(folders[1]), "compared": found}, ensure_ascii=False))
-        return DONE
-    rows = tuple((name, _told_number(found[name])) for name in found if name not in ("a", "b"))
-    print_tables([Table(f"{found['b']}, less {found['a']}", ("", ""), rows)], sys.stdout, output.plain)
     return DONE
 
 
@@ -247,22 +214,9 @@ def _keep(folder: Path, plan: Plan, data: Survey, summary: Any, found: Sequence[
     told.say(f" report {folder / 'report.html'}")
 
 
-def _finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    facts = stored(folder)
-    if not (folder / "summary.json").exists():
-        raise ConfigError(f"{folder} is not finished; go on with it: overread eval --resume {folder}")
-    return facts, json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-
-
 def _shown(table: dict[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in table.items() if not any(word in key for word in SECRET))
 
 
 def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("overread", "numpy", "pydicom", "scikit-image")}
-
-
-def _told_number(value: Any) -> str:
-    if isinstance(value, tuple | list):
-        return f"{value[0]:+.3f} ({value[1]:+.3f} to {value[2]:+.3f})"
-    return f"{value:.4g}"

@@ -72,7 +72,7 @@ def _table(name: str, findings: Sequence[Finding]) -> Table:
     readers: dict[tuple[str, bool], list[Finding]] = {}
     for finding in findings:
         readers.setdefault((finding.cheat, finding.right), []).append(finding)
-    best = [max(met, key=lambda f: (bool(f.why), f.earns - f.honest)) for met in readers.values()]
+    best = [max(met, key=lambda f: (bool(f.why), f.earns / (f.honest or 1.0))) for met in readers.values()]
     return Table(f"What {name} pays", HEADER, tuple(map(_row, best)))
 
 

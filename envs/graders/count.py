@@ -1,35 +1,44 @@
-"""How many?"""
+"""A whole number of things."""
+
+import re
 
 from envs.episode import Question, Truth
-from envs.graders.measures import measures
 from envs.graders.number import allowed
-from envs.graders.words import NUMBERS, plain
+from envs.graders.quantities import quantities
+from envs.graders.wording import bare
 from envs.grading import Given, Grade
 
 SCORER = "count/1"
+_NONE = re.compile(
+    r"none|nil|nothing|(?:there (?:are|is) )?no [a-z -]{1,40}|there (?:are|is) none|没有|无", re.IGNORECASE
+)
+_UNKNOWN = re.compile(r"\b(?:idea|way|answer|information)\b", re.IGNORECASE)
 
 
 def count(question: Question, truth: Truth, given: Given) -> Grade:
-    """Right where the last whole number told is the true one, exactly unless the truth says how far off it may be.
+    """Right where it is the true number, or within the tolerance where the truth names one.
 
-    Number words count too ("three", "三"); a fraction or a number with a unit is unread. `strict`: digits alone.
+    Digits or words ("three", 三); "none" and "no nodules" are 0. Lengths and the like beside it do not count; a
+    fraction, a range, a limit and numbers that differ are no answer. Raises ValueError for a truth that is none.
     """
-    told, true = counted(given.text), counted(truth.answer)
+    true = _whole(truth.answer)
     if true is None:
         raise ValueError(f"question {question.id!r}: the truth {truth.answer!r} is no whole number")
-    if told is None:
-        return Grade(scorer=SCORER)
-    (number,) = measures(str(true))
-    right = abs(told - true) <= allowed(truth, number, 0.0)
-    strict = float(right and given.text.strip().isdecimal())
-    metrics = {"abs_error": float(abs(told - true))}
-    return Grade(scorer=SCORER, score=float(right), right=right, parsed=True, strict=strict, metrics=metrics)
+    said = _whole(given.text)
+    if said is None:
+        return Grade(scorer=SCORER, problem="no whole number, a range, or several that differ")
+    error = float(abs(said - true))
+    accepted = said in map(_whole, truth.accepted)
+    right = accepted or error <= allowed(true, truth, usual=0.0)
+    strict = right and re.fullmatch(r"\d+", given.text.strip()) is not None
+    metrics = {"abs_error": 0.0 if accepted else error}
+    return Grade(scorer=SCORER, score=float(right), right=right, parsed=True, strict=float(strict), metrics=metrics)
 
 
-def counted(text: str) -> int | None:
-    """The last whole number of a text; None where there is none, or where the last number is no count."""
-    if found := measures(text):
-        last = found[-1]
-        return int(last.value) if last.value >= 0 and last.value.is_integer() and not last.unit else None
-    words = [NUMBERS[word] for word in plain(text) if word in NUMBERS]
-    return int(words[-1]) if words else None
+def _whole(text: str) -> int | None:
+    """The one number of things that a text tells; None where there is none."""
+    said = bare(text)
+    if _NONE.fullmatch(said) and not _UNKNOWN.search(said):
+        return 0
+    things = [q for q in quantities(text) if not q.unit]
+    return int(things[0].value) if len(set(things)) == 1 and things[0].countable else None

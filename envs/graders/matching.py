@@ -1,27 +1,52 @@
-"""Pair what was given with what is true, each at most once."""
+"""Boxes and points against those that are true: one to one, on the same plane."""
+
+from collections.abc import Sequence
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
-MOST = 300
-"""So many places of an answer are matched; more are no answer."""
+from tools.geometry import Box, Point
+from tools.image import Place
 
-
-def pairs(worth: np.ndarray) -> list[tuple[int, int]]:
-    """The (row, column) pairs of a (G, T) table that are worth most together; pairs worth nothing are left out.
-
-    Kuhn, Naval Research Logistics Quarterly 2 (1955) 83-97, as scipy solves it.
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    if not worth.size:
-        return []
-    rows, columns = linear_sum_assignment(worth, maximize=True)
-    return [(int(row), int(column)) for row, column in zip(rows, columns, strict=True) if worth[row, column] > 0]
+SLACK = 1e-9
 
 
-def precision_recall_f1(hits: int, given: int, true: int) -> tuple[float, float, float]:
-    """Nothing given where nothing is true is all right."""
-    if not given and not true:
+def same_plane(said: Sequence[Place], true: Sequence[Place]) -> np.ndarray:
+    """(said, true), bool: whether both lie on one plane of one source."""
+    ours, theirs = ([(place.source, place.axis, place.index) for place in places] for places in (said, true))
+    return np.array([[a == b for b in theirs] for a in ours], bool).reshape(len(said), len(true))
+
+
+def overlaps(said: Sequence[Place], true: Sequence[Place]) -> np.ndarray:
+    """(said, true): IoU of boxes, 0 where they lie on different planes."""
+    a, b = (np.array([place.shape.numbers for place in places], float).reshape(-1, 4) for places in (said, true))
+    with np.errstate(all="ignore"):  # a box may be larger than floats can tell
+        low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
+        common = (high - low).clip(0).prod(-1)
+        area_a, area_b = ((boxes[:, 2:] - boxes[:, :2]).prod(-1) for boxes in (a, b))
+        iou = common / (area_a[:, None] + area_b[None] - common)
+    return np.where(same_plane(said, true), np.nan_to_num(iou, nan=0.0).clip(0, 1), 0.0)
+
+
+def distances(said: Sequence[Place], true: Sequence[Place]) -> np.ndarray:
+    """(said, true), px: how far points lie from points or from the centres of boxes; infinite on different planes."""
+    a, b = (np.array([_point(place).numbers for place in places], float).reshape(-1, 2) for places in (said, true))
+    with np.errstate(all="ignore"):
+        apart = np.hypot(*np.moveaxis(a[:, None] - b[None], -1, 0))
+    return np.where(same_plane(said, true), np.nan_to_num(apart, nan=np.inf, posinf=np.inf), np.inf)
+
+
+def matched(worth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs (said, true), one to one, whose worth is greatest in all. Hungarian method."""
+    return linear_sum_assignment(worth, maximize=True)
+
+
+def rates(hits: int, said: int, true: int) -> tuple[float, float, float]:
+    """(precision, recall, F1). Where there is nothing to find, saying so is perfect, and anything said is not."""
+    if said == true == 0:
         return 1.0, 1.0, 1.0
-    precision, recall = hits / given if given else 0.0, hits / true if true else 0.0
-    return precision, recall, 2 * hits / (given + true)
+    return hits / said if said else 0.0, hits / true if true else 0.0, 2 * hits / (said + true)
+
+
+def _point(place: Place) -> Point:
+    return place.shape.center if isinstance(place.shape, Box) else place.shape

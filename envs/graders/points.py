@@ -1,54 +1,41 @@
-"""Points on what was asked for."""
-
-import math
-from collections.abc import Sequence
+"""Points on things."""
 
 import numpy as np
 
 from envs import answers
 from envs.episode import Question, Truth
-from envs.graders.boxes import plane
-from envs.graders.matching import MOST, pairs, precision_recall_f1
+from envs.graders.matching import SLACK, distances, matched, rates, same_plane
 from envs.grading import Given, Grade
 from tools.geometry import Box, Point
-from tools.image import Place
 
 SCORER = "points/1"
 RADIUS_PX = 10.0
-"""How far off a point may be where the truth does not say: the radius of MedMultiPoints' matching accuracy."""
+"""How far off a point may be where the truth does not say: that of MedMultiPoints, arXiv:2505.16647."""
 
 
 def points(question: Question, truth: Truth, given: Given) -> Grade:
-    """The score is the F1 of points matched one to one; right where all are matched and none is too many.
+    """Right where every true point is found, one to one, and no other is named. The score is F1.
 
-    A point is on its mark within `truth.within` px of the source (10 where it is not said), both ends included; where
-    the truth is a box, inside the box. No point is right where there is none.
+    A point is found within `truth.within` px of it (for a true box: of its centre); without that, anywhere in a true
+    box or on its edge, or within 10 px of a true point. Points of different planes never match.
     """
-    if given.places is None or len(given.places) > MOST:
-        return Grade(scorer=SCORER)
-    reach = RADIUS_PX if truth.within is None else truth.within
-    off = table(given.places, truth.regions)
-    near = off <= reach + 1e-9
-    matched = pairs(np.where(near, 1 + 1 / (1 + np.where(near, off, 0)), 0.0))
-    precision, recall, f1 = precision_recall_f1(len(matched), *off.shape)
-    metrics = {"precision": precision, "recall": recall, "f1": f1}
-    if matched:
-        metrics["distance_px"] = float(np.mean([off[pair] for pair in matched]))
+    if given.places is None or not all(isinstance(place.shape, Point) for place in given.places):
+        return Grade(scorer=SCORER, problem="no list of points")
+    said, true = given.places, truth.regions
+    apart = distances(said, true)
+    found = apart <= (RADIUS_PX if truth.within is None else truth.within) + SLACK
+    if truth.within is None:
+        for n, place in enumerate(true):
+            if isinstance(place.shape, Box):
+                found[:, n] = [place.shape.contains(p.shape) for p in said]  # type: ignore[arg-type]
+        found &= same_plane(said, true)
+    # first as many pairs as there can be, then the nearest: all nearness together is worth less than one pair
+    near = 1 / (1 + np.where(found, apart, 0.0)) / (len(true) + 1)
+    pairs = matched(np.where(found, 1 + near, 0.0))
+    hits = found[pairs]
+    precision, recall, f1 = rates(int(hits.sum()), len(said), len(true))
+    metrics = {"precision": precision, "recall": recall, "f1": f1, "said": float(len(said)), "true": float(len(true))}
+    if hits.any():
+        metrics["distance_mean"] = float(apart[pairs][hits].mean())
     strict = answers.strict(given.text, "points") is not None
-    return Grade(scorer=SCORER, score=f1, right=f1 == 1.0, parsed=True, strict=f1 if strict else 0.0, metrics=metrics)
-
-
-def table(given: Sequence[Place], true: Sequence[Place]) -> np.ndarray:
-    """(G, T) px of the source from every point to every mark: 0 inside a box, infinite elsewhere and beside a box."""
-    off = np.full((len(given), len(true)), np.inf)
-    for row, a in enumerate(given):
-        for column, b in enumerate(true):
-            if plane(a) == plane(b) and isinstance(a.shape, Point):
-                off[row, column] = _distance(a.shape, b.shape)
-    return off
-
-
-def _distance(point: Point, mark: Box | Point) -> float:
-    if isinstance(mark, Box):
-        return 0.0 if mark.contains(point) else math.inf
-    return math.hypot(point.x - mark.x, point.y - mark.y)
+    return Grade(scorer=SCORER, score=f1, right=f1 == 1.0, parsed=True, strict=f1 * strict, metrics=metrics)

@@ -1,11 +1,12 @@
 """Numbers with their units, read out of the words around them."""
 
-import math
 import re
+import unicodedata
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
-from envs.graders.wording import bare, numerals, plain
+from envs.graders.wording import numerals, plain
 
 DIMENSIONS: dict[str, dict[str, float]] = {
     "length": {
@@ -18,16 +19,16 @@ DIMENSIONS: dict[str, dict[str, float]] = {
         "毫升": 1.0, "升": 1000.0, "立方毫米": 1e-3, "立方厘米": 1.0,
     },
     "time": {
-        "us": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0,
+        "μs": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0,
         "毫秒": 1e-3, "秒": 1.0, "分钟": 60.0,
     },
-    "angle": {"°": 1.0, "deg": 1.0, "degree": 1.0, "degrees": 1.0, "度": 1.0, "rad": math.degrees(1)},
+    "angle": {"°": 1.0, "deg": 1.0, "degree": 1.0, "degrees": 1.0, "度": 1.0},
     "mass": {"ug": 1e-6, "μg": 1e-6, "mg": 1e-3, "g": 1.0, "kg": 1000.0, "毫克": 1e-3, "克": 1.0, "千克": 1000.0},
-    "attenuation": {"hu": 1.0},
+    "attenuation": {"hu": 1.0, "hounsfield units": 1.0, "hounsfield unit": 1.0},
     "pixels": {"px": 1.0, "pixel": 1.0, "pixels": 1.0, "像素": 1.0},
     "pixel area": {"px2": 1.0},
     "share": {"%": 1.0, "percent": 1.0},
-    "rate": {"bpm": 1.0, "/min": 1.0},
+    "rate": {"bpm": 1.0},
     "uptake": {"suv": 1.0},
     "pressure": {"mmhg": 1.0},
 }  # fmt: skip
@@ -43,17 +44,25 @@ LARGEST = 1e15
 SAME = 0.01
 """Numbers that differ by no more than this share are one number, rounded: "3.31 cm (33 mm)"."""
 
-_SPREAD = r"(?:±|\+/-|\+-)\s*\d+(?:[.,]\d+)*"
-_DIGITS = r"(?:\d+(?:[.,]\d+)*|\.\d+)(?:e[-+]?\d{1,3})?"
-_NUMBER = re.compile(rf"(?<![\w.])(?:(?<![\d)])[-+]|(?<=[(])[-+])?{_DIGITS}(?![\d.]*[.,]?\d)", re.IGNORECASE)
-_UNIT = re.compile(r"\s*-?\s*(?:(square|cubic|sq\.?|cu\.?)\s+)?([^\W\d_]+(?:\s?\^?[23](?!\d|[.,]\d))?|%|°|/min)(/[^\W\d_]+)?", re.IGNORECASE)
-_JOINED = re.compile(r"\s*(?:-|–|—|~|to|and|or|through|x|×|/|至|到|或|和)\s*", re.IGNORECASE)
-_LIMIT = re.compile(
-    r"(?:[<>≤≥]=?|less than|more than|greater than|fewer than|smaller than|larger than|at least|at most|up to|under|over"
-    r"|小于|大于|超过|至少|至多|不到|不超过)\s*(?:about |approximately )?$",
+_SPREAD = re.compile(r"(?:±|\+/-|\+-)\s*\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(
+    r"(?:(?<![^\W\u3040-\u9fff])(?<![.^])|(?<=\d[x×]))[-+]?(?:\d+(?:[.,]\d+)*|\.\d+)(?:e[-+]?\d{1,3})?", re.IGNORECASE
+)
+"""Not inside of a word, but for one in Chinese or Japanese, which has no gaps."""
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
+_THOUSANDS_BY_POINT = re.compile(r"[1-9]\d{0,2}(?:(?:\.\d{3})+,\d+|(?:\.\d{3}){2,})")
+_UNIT = re.compile(
+    r"\s*-?\s*(?:(sq|cu)(?:uare|bic|\.)?\s+)?(hounsfield units?|[^\W\d_]+(?:\^?[23](?![\d.,]*\d))?|%|°)(/[^\W\d_]+)?",
     re.IGNORECASE,
 )
-_RESULT = re.compile(r".*(?:[=≈]|\banswer(?:\s+is)?\s*:?|答案[是为]?\s*:?)\s*(?=.*\d)", re.IGNORECASE | re.DOTALL)
+_JOINED = re.compile(r"\s*(?:-|–|—|~|to|and|or|through|x|×|/|至|到|或|和)\s*", re.IGNORECASE)
+_LIMIT = re.compile(
+    r"(?:[<>≤≥]=?|\b(?:(?:less|more|greater|fewer|smaller|larger) than|at least|at most|up to|under|over)"
+    r"|小于|大于|超过|至少|至多|不到)\s*(?:about |approximately )?$",
+    re.IGNORECASE,
+)
+_GOES_ON = re.compile(r"(?!x\s?\d)[a-z]", re.IGNORECASE)
+_RESULT = re.compile(r"[=≈]|\banswer(?: is)?\b|答案[是为]?", re.IGNORECASE)
 
 
 class Quantity(NamedTuple):
@@ -69,6 +78,11 @@ class Quantity(NamedTuple):
     def dimension(self) -> str:
         return _UNITS[self.unit][0] if self.unit in _UNITS else self.unit
 
+    @property
+    def countable(self) -> bool:
+        """Whether it is a number of things: whole, and neither a measurement nor the end of a range."""
+        return self.exact and not self.unit and self.value >= 0 and self.value.is_integer()
+
     def in_unit_of(self, other: "Quantity") -> float | None:
         """The value in another's unit; where only one names a unit, that is taken to be both's. None: no way there."""
         if not self.unit or not other.unit or self.unit == other.unit:
@@ -81,20 +95,21 @@ class Quantity(NamedTuple):
 def quantities(text: str) -> list[Quantity]:
     """Every number of a text, in order; words for numbers count where there are no digits.
 
-    What follows the last "=" or "answer:" stands for all. A spread ("40 ± 2 mm") is left out. "3,5" is 3.5, and
-    "1,234" is a thousand and more. A number right before a range's end shares its unit.
+    What follows the last "=" or "answer" stands for all. A spread ("40 ± 2 mm") is left out. "3,5" is 3.5, and
+    "1,234" is more than a thousand. The numbers of a range share the unit of its end.
     """
-    text = plain(text).replace("−", "-").replace("minus ", "-")
+    text = re.sub("minus |−", "-", plain(text))
     if not re.search(r"\d", text):
         text = numerals(text)
-    told = _RESULT.match(text)
-    text = re.sub(_SPREAD, "", text[told.end() :] if told else text)
-    return list(_joined(text))
+    text = _SPREAD.sub("", text)
+    last = max((digit.start() for digit in re.finditer(r"\d", text)), default=0)
+    told = [found.end() for found in _RESULT.finditer(text) if found.end() <= last]
+    return list(_joined(text[told[-1] :] if told else text))
 
 
 def one(text: str) -> Quantity | None:
     """The quantity that a text is, with no other words; None where it is something else."""
-    text = bare(text).replace("−", "-")
+    text = unicodedata.normalize("NFKC", text).strip().replace("−", "-")
     found = _NUMBER.match(text)
     value = _value(found[0]) if found else None
     if found is None or value is None:
@@ -109,10 +124,14 @@ def agreed(found: list[Quantity], like: Quantity) -> Quantity | None:
     Numbers whose unit is of the same dimension come first, then those without a unit, then any other.
     """
     ranked = (
-        [q for q in found if q.unit and q.dimension == like.dimension],
-        [q for q in found if not q.unit],
-        found,
-    ) if like.unit else ([q for q in found if q.unit], found)
+        (
+            [q for q in found if q.unit and q.dimension == like.dimension],
+            [q for q in found if not q.unit],
+            found,
+        )
+        if like.unit
+        else ([q for q in found if q.unit], found)
+    )
     chosen = next((some for some in ranked if some), [])
     values = [v if (v := q.in_unit_of(like)) is not None else q.value for q in chosen]
     if not chosen or not all(q.exact for q in chosen) or max(values) - min(values) > SAME * max(map(abs, values)):
@@ -120,36 +139,47 @@ def agreed(found: list[Quantity], like: Quantity) -> Quantity | None:
     return chosen[-1]
 
 
+class _Written(NamedTuple):
+    """A number and its unit at [start, end) of a text."""
+
+    start: int
+    end: int
+    value: float
+    unit: str
+
+
+def _written(text: str) -> Iterator[_Written]:
+    """The numbers of a text, but for those that are part of a word, as in 2nd or 3D."""
+    for found in _NUMBER.finditer(text):
+        value = _value(found[0])
+        unit, end = _unit(text, found.end())
+        if value is not None:
+            yield _Written(found.start(), end, value, unit)
+
+
 def _joined(text: str) -> Iterator[Quantity]:
-    """The numbers of a text; the ends of a range are not exact, and the first has the unit of the last."""
-    found = [(match, value) for match in _NUMBER.finditer(text) if (value := _value(match[0])) is not None]
-    ends = [_unit(text, match.end()) for match, _ in found]
-    units = [unit for unit, _ in ends]
-    ranged = [False] * len(found)
-    for n in reversed(range(len(found) - 1)):
-        if _JOINED.fullmatch(text, ends[n][1], found[n + 1][0].start()):
-            units[n] = units[n] or units[n + 1]
-            ranged[n] = ranged[n + 1] = True
-    for (match, value), unit, part in zip(found, units, ranged, strict=True):
-        limit = _LIMIT.search(text, max(0, match.start() - 40), match.start())
-        yield Quantity(value, unit, exact=not part and limit is None)
+    """The numbers of a text; those of a range are not exact, and each has the unit of the last."""
+    found = list(_written(text))
+    joints = [_JOINED.fullmatch(text, a.end, b.start) is not None for a, b in pairwise(found)]
+    told: list[Quantity] = []
+    for number, before, after in reversed(list(zip(found, [False, *joints], [*joints, False], strict=False))):
+        unit = number.unit or (told[-1].unit if after else "")
+        limit = _LIMIT.search(text, max(0, number.start - 40), number.start) is not None
+        told.append(Quantity(number.value, unit, exact=not (before or after or limit)))
+    return reversed(told)
 
 
 def _value(written: str) -> float | None:
     """The number that digits with points and commas stand for; None where they stand for none, as in 1.2.3."""
     mantissa, e, exponent = written.lower().partition("e")
-    sign, digits = mantissa[: mantissa[0] in "+-"], mantissa.lstrip("+-")
-    grouped = re.fullmatch(r"[1-9]\d{0,2}(?:,\d{3})+(\.\d+)?|[1-9]\d{0,2}(?:\.\d{3}){2,}(,\d+)?|[1-9]\d{0,2}(?:\.\d{3})+,\d+", digits)
-    if grouped:
-        decimal = "." if "." in digits and digits.rfind(".") > digits.rfind(",") and digits.count(".") == 1 else ","
-        if "," not in digits or (digits.count(",") >= 1 and "." not in digits):
-            digits = digits.replace(",", "").replace(".", "")
-        else:
-            other = "," if decimal == "." else "."
-            digits = digits.replace(other, "").replace(decimal, ".")
-    elif len(re.findall(r"[.,]", digits)) > 1:
+    digits = mantissa.lstrip("+-")
+    if _THOUSANDS.fullmatch(digits):
+        mantissa = mantissa.replace(",", "")
+    elif _THOUSANDS_BY_POINT.fullmatch(digits):
+        mantissa = mantissa.replace(".", "")
+    elif len(re.findall("[.,]", digits)) > 1:
         return None
-    value = float(sign + digits.replace(",", ".") + e + exponent)
+    value = float(mantissa.replace(",", ".") + e + exponent)
     return value if abs(value) <= LARGEST else None
 
 
@@ -159,7 +189,7 @@ def _unit(text: str, start: int) -> tuple[str, int]:
     if found is None:
         return "", start
     power, name, per = found.groups()
-    name = name.casefold().replace(" ", "").replace("^", "")
+    name = name.casefold().replace("^", "")
     name = _LONG.get(name, name)
     if power:
         name += "2" if power.casefold().startswith("sq") else "3"

@@ -1,42 +1,58 @@
-"""Which image, slice or frame?"""
+"""The number of an image, slice or frame."""
 
 import re
 
 from envs.episode import Question, Truth
-from envs.graders.count import counted
-from envs.graders.words import folded
+from envs.graders.number import allowed
+from envs.graders.quantities import quantities
+from envs.graders.wording import numerals, plain
 from envs.grading import Given, Grade
 
 SCORER = "sequence/1"
-ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
-_STRICT = re.compile(r"(?:img)?(\d{1,9})")
-_NAMED = re.compile(r"\b(?:img|image|slice|frame|picture)\s*#?\s*(\d{1,9})\b")
-_ORDINAL = re.compile(rf"\b({'|'.join(ORDINALS)})\b")
+_IMAGE = re.compile(r"\b(?:img|image)\s?(\d{1,6})\b", re.IGNORECASE)
+_OF_ALL = re.compile(r"(?<=\d)\s*(?:of|out of|/)\s*\d+", re.IGNORECASE)
+ORDINALS = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"]
+_ORDINAL = re.compile(
+    rf"\b({'|'.join(ORDINALS)})\b|\b(\d{{1,6}})(?:st|nd|rd|th)\b|第\s*(\d{{1,6}}|[一二三四五六七八九十])", re.IGNORECASE
+)
 
 
 def sequence(question: Question, truth: Truth, given: Given) -> Grade:
-    """Right where the number told, from 0, is at most `truth.within` (else 0) away from the true one.
+    """Right where it is the true number, or no further from it than the truth allows.
 
-    "img2", "2", "slice 2" and "frame 2" are number 2; so is "the third image", as it is the third one shown. `strict`:
-    the number or the name alone. Two different ones are unread.
+    "17", "frame 17", "slice 17 of 40"; "img2" is a 2 where several images are shown, for then it is they that are
+    numbered: where one is shown, img2 is a view of any slice. Numbers are those the policy was told, which begin at 0;
+    an ordinal counts from 1, as it does in English, so the third image is number 2. Raises ValueError for a truth that
+    is no such number.
     """
-    told, true = indexed(given.text), indexed(truth.answer)
+    true = _index(truth.answer, images=True)
     if true is None:
         raise ValueError(f"question {question.id!r}: the truth {truth.answer!r} is no number of an image")
-    if told is None:
-        return Grade(scorer=SCORER)
-    right = abs(told - true) <= (truth.within or 0)
-    strict = float(right and _STRICT.fullmatch(given.text.strip()) is not None)
-    metrics = {"abs_error": float(abs(told - true))}
-    return Grade(scorer=SCORER, score=float(right), right=right, parsed=True, strict=strict, metrics=metrics)
+    said = _index(given.text, images=len(question.images) != 1 or _IMAGE.search(truth.answer) is not None)
+    if said is None:
+        return Grade(scorer=SCORER, problem="no number of an image, slice or frame, or several that differ")
+    error = float(abs(said - true))
+    right = error <= allowed(true, truth, usual=0.0)
+    strict = right and re.fullmatch(r"(?:img)?\d+", given.text.strip()) is not None
+    return Grade(
+        scorer=SCORER, score=float(right), right=right, parsed=True, strict=float(strict), metrics={"abs_error": error}
+    )
 
 
-def indexed(text: str) -> int | None:
-    """The number of an image, slice or frame, from 0."""
-    said = folded(text)
-    if alone := _STRICT.fullmatch(said):
-        return int(alone[1])
-    named = {int(number) for number in _NAMED.findall(said)} | {ORDINALS.index(word) for word in _ORDINAL.findall(said)}
-    if named:
-        return named.pop() if len(named) == 1 else None
-    return counted(text)
+def _index(text: str, images: bool) -> int | None:
+    """The one number that a text tells, else the one of an image, where `images` may be meant, else the one ordinal."""
+    text = _OF_ALL.sub("", plain(text))
+    found = [q for q in quantities(_IMAGE.sub(" ", _ORDINAL.sub(" ", text))) if not q.unit]
+    if not all(q.countable for q in found):
+        return None
+    named = {int(q.value) for q in found} or ({int(n) for n in _IMAGE.findall(text)} if images else set())
+    named = named or {_place(*found.groups()) for found in _ORDINAL.finditer(text)}
+    return named.pop() if len(named) == 1 and min(named) >= 0 else None
+
+
+def _place(word: str | None, digits: str | None, chinese: str | None) -> int:
+    """What an ordinal counts to, from 0."""
+    if word:
+        return ORDINALS.index(word.lower())
+    number = digits or numerals(str(chinese))
+    return int(number) - 1
