@@ -141,8 +141,8 @@ def _cost(arms: Numbers, results: Sequence[Result]) -> tuple[tuple[str, ...], ..
 
 
 def _by_tag(summary: Numbers) -> list[Table]:
-    """For every tag one table: its values down, the readers across."""
-    arms = list(summary["arms"])
+    """For every tag one table: its values down, the readers of the real studies across, each played once."""
+    arms = [name for name in summary["arms"] if not any(f", {what} " in name for what in ("image", "views", "seed"))]
     names = list(dict.fromkeys(name for rows in summary["rows"].values() for name in rows))
     found = []
     for name in names:

@@ -84,7 +84,7 @@ def place(
     height, width = source.plane_shape(axis)
     said = f"{numbers}"[:80]
     try:
-        stated = (shape or (Point if len(numbers) == 2 else Box)).model_validate(numbers)
+        stated = (shape or (Point if len(numbers) == 2 else Box)).model_validate(numbers, strict=True)
     except ValidationError as error:
         raise row.invalid(said, error) from None
     parts = PARTS.get(coordinates)

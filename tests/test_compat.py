@@ -1,6 +1,8 @@
 """The published scorers, their traps included: each test names one."""
 
 import json
+import math
+import time
 
 import pytest
 from hypothesis import given
@@ -79,6 +81,11 @@ def test_llava_med_recalls_everything_from_an_answer_that_names_everything():
     assert graded("open", everything, "left lung").score == 0.0
 
 
+def test_llava_med_recalls_more_of_a_word_said_thrice():
+    assert llava_med(["left"], ["left lung"], ["OPEN"])["open_recall"] == 0.5
+    assert llava_med(["left left left"], ["left lung"], ["OPEN"])["open_recall"] == 0.75
+
+
 # ---- PMC-VQA
 
 
@@ -88,6 +95,12 @@ def test_pmc_difflib_lets_any_text_name_some_choice():
     assert not graded("choice", "complete nonsense xyz", "A").parsed
     assert pmc_difflib(["left lun"], ["left lung"], [CHOICES])["accuracy"] == 1.0
     assert pmc_difflib([""], ["left lung"], [CHOICES])["accuracy"] == 0.0
+
+
+def test_pmc_difflib_takes_a_wrong_letter_for_right_where_one_short_choice_holds_both():
+    choices = ["A: CT", "B: MRI", "C: Magnetic resonance spectroscopy", "D: PET"]
+    assert pmc_difflib(["C"], ["A"], [choices])["accuracy"] == 1.0
+    assert not graded("choice", "C", "A").right
 
 
 # ---- MedXpertQA
@@ -143,6 +156,19 @@ def test_medsg_counts_what_reaches_each_level_and_both_ends_of_it():
     assert scores == {"iou": pytest.approx(1.5 / 4), "iou_30": 0.75, "iou_50": 0.5, "iou_70": 0.25}
 
 
+@pytest.mark.parametrize(
+    "reply", ["1" * 3000, "(" + " " * 3000, "1, 2" + " " * 3000 + "x", "1," * 3000, "9" * 400 + ",1"]
+)
+def test_medsg_reads_a_long_reply_in_no_time(reply):
+    began = time.process_time()
+    assert medsg([reply], [[10, 10, 30, 30]])["iou"] == 0.0
+    assert time.process_time() - began < 1.0
+
+
+def test_medsg_splits_a_number_to_find_a_fourth():
+    assert medsg(["1, 234, 67"], [[1, 23, 4, 67]])["iou"] == 1.0
+
+
 # ---- MedMultiPoints
 
 
@@ -178,6 +204,22 @@ def test_medmultipoints_reads_counts_under_either_key_and_counts_nothing_for_a_b
     true = fenced({"counts": 3})
     scores = medmultipoints([fenced({"count": 3}), fenced({"counts": 5}), "three"], [true] * 3)
     assert (scores["count_mae"], scores["count_mse"]) == (pytest.approx(5 / 3), pytest.approx(13 / 3))
+
+
+@pytest.mark.parametrize("x", ["NaN", "Infinity", "9" * 400, '"1"', "null"])
+def test_medmultipoints_takes_no_point_from_what_is_no_number(x):
+    scores = medmultipoints([f'```json\n[{{"point_2d": [{x}, 1]}}]\n```'], [pointed((1, 1))])
+    assert (scores["zero_cases"], scores["point_mae"]) == (1.0, 0.0)
+
+
+def test_medmultipoints_leaves_what_is_no_point_out_of_a_list_of_points():
+    scores = medmultipoints([fenced({"point_2d": [[1, 1], 3, "x", [1]]})], [pointed((1, 1))])
+    assert (scores["zero_cases"], scores["matching_accuracy"]) == (0.0, 1.0)
+
+
+def test_medmultipoints_counts_nothing_where_the_count_is_beyond_all_bounds():
+    reply = '```json\n{"counts": ' + "9" * 400 + "}\n```"
+    assert medmultipoints([reply], [fenced({"counts": 3})])["count_mae"] == 3.0
 
 
 # ---- M3D
@@ -253,6 +295,7 @@ MORE = {"llava_med": [["OPEN"]], "pmc_difflib": [[CHOICES]], "mmmu": [[CHOICES]]
 )
 def test_no_reply_breaks_a_scorer(scorer, reply):
     scores = find("envs.compat", scorer)([reply], TRUE[scorer], *MORE.get(scorer, []))
+    assert all(map(math.isfinite, scores.values()))
     assert all(-1 <= value <= 1 or "mae" in name or "mse" in name or "rmse" in name for name, value in scores.items())
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from agent.evaluate import Result
+from agent.summary import reports
 from envs.answers import written
 from envs.datasets import DataError, Task, card, split_hash
 from envs.env import ReadingEnv
@@ -95,13 +97,66 @@ def test_rad_restruct_puts_the_history_before_the_question_and_the_options_behin
 def test_rad_restruct_says_which_question_opens_which(tmp_path):
     tasks = first_image(list(radrestruct(made.radrestruct(tmp_path))))
     parents = [question.tags.get("parent", "").rpartition("/")[2] for question, _ in tasks]
-    assert parents == ["", "", "2", "3", "2", "2"]
+    assert parents == ["", "", "2", "3", "3", "2"]  # "another opacity" hangs on the first one
     assert [question.tags["level"] for question, _ in tasks] == ["1", "1", "2", "3", "2", "2"]
     assert [question.tags["instance"] for question, _ in tasks] == ["1", "1", "1", "1", "2", "1"]
     ids = {question.id for question, _ in tasks}
     assert {question.tags["parent"] for question, _ in tasks if "parent" in question.tags} <= ids
     assert tasks[2][0].tags["path"] == "lung_signs_opacity"
-    assert tasks[2][0].tags["report"] == "1"
+    assert {question.tags["report"] for question, _ in tasks} == {"CXR1_1-1001/1"}
+
+
+ANOTHER = [
+    made.pair(["Are there any signs?", ["yes"]], [], "lung_signs"),
+    made.pair(["Is there an opacity?", ["yes"]], [], "lung_signs_opacity"),
+    made.pair(["What is the degree?", ["no selection"]], [], "lung_signs_opacity_degree", ("mild", "no selection")),
+    made.pair(["Is there another opacity?", ["yes"]], [], "lung_signs_opacity"),
+    made.pair(["What is the degree?", ["mild"]], [], "lung_signs_opacity_degree", ("mild", "no selection")),
+    made.pair(["Is there another opacity?", ["no"]], [], "lung_signs_opacity"),
+    made.pair(["Is there an opacity of the heart?", ["no"]], [], "lung_signs_opacity of the heart"),
+]
+
+
+def test_rad_restruct_hangs_each_finding_on_the_one_before(tmp_path):
+    tasks = first_image(list(radrestruct(made.radrestruct(tmp_path, ANOTHER))))
+    parents = [question.tags.get("parent", "").rpartition("/")[2] for question, _ in tasks]
+    assert parents == ["", "1", "2", "2", "4", "4", "1"]
+    assert [question.tags["level"] for question, _ in tasks] == ["1", "2", "3", "2", "3", "2", "2"]
+    assert [question.tags["instance"] for question, _ in tasks] == ["1", "1", "1", "2", "2", "3", "1"]
+
+
+@pytest.mark.parametrize(
+    ("said_no", "right"),
+    [
+        ("", [True, True, True, True, True]),
+        ("4", [True, True, True, False, False]),
+        ("2", [True, False, False, False, False]),
+        ("1", [False, False, False, False, False]),
+    ],
+)
+def test_what_hangs_on_a_finding_that_was_missed_counts_as_not_there(said_no, right, tmp_path):
+    tasks = first_image(list(radrestruct(made.radrestruct(tmp_path, ANOTHER[:5]))))
+    told = reports([played(task, f"CXR1_1-1001/1/{said_no}") for task in tasks])
+    assert (told["reports"], told["reports right"]) == (1, float(all(right)))
+    assert told["questions right"].mean == pytest.approx(sum(right) / len(right))
+
+
+def played(task: Task, missed: str) -> Result:
+    """What comes of a question that is answered as is true, or by no where its id ends so."""
+    question, truth = task
+    answer = "no" if question.id.endswith(f"/{missed}") else truth.answer
+    verdict = find("envs.graders", question.kind)(question, truth, Given(text=answer))
+    return Result(
+        arm="main", number=0, question=question.id, study=question.study.id, kind=question.kind, tags=question.tags,
+        answer=answer, truth=truth.answer, grade=verdict, cause="right" if verdict.right else "wrong answer",
+        stop="answered", turns=1, tool_calls=0, refused=0, tokens=0, seconds=0.0,
+    )  # fmt: skip
+
+
+def test_rad_restruct_counts_a_report_once_for_each_of_its_images(tmp_path):
+    tasks = list(radrestruct(made.radrestruct(tmp_path)))
+    told = reports([played(task, "CXR1_1-2001/1/2") for task in tasks])
+    assert (told["reports"], told["reports right"]) == (2, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +227,13 @@ def test_rad_restruct_needs_to_know_the_images_of_a_report(mapping, told, tmp_pa
     assert told in refusal(lambda: list(radrestruct(tmp_path)))
 
 
+def test_rad_restruct_refuses_an_image_that_cannot_be_read(tmp_path):
+    (made.radrestruct(tmp_path) / "images/CXR1_1-1001.png").write_bytes(b"no picture")
+    told = refusal(lambda: next(radrestruct(tmp_path)))
+    assert "1.json, row 1: " in told
+    assert "CXR1_1-1001.png: this is text, not a picture" in told
+
+
 def test_rad_restruct_needs_its_map_of_images(tmp_path):
     made.radrestruct(tmp_path)
     (tmp_path / "id_to_img_mapping_frontal_reports.json").unlink()
@@ -192,6 +254,13 @@ def test_a_report_has_the_sections_that_hold_something(tmp_path):
     assert [source.role for source in question.study.sources] == ["view 1", "view 2"]
     assert [source.role for source in single.study.sources] == [""]
     assert question.tags == {"modality": "X-ray", "anatomy": "chest", "task": "study", "language": "en", "prior": "no"}
+
+
+def test_a_report_of_an_image_that_cannot_be_read_is_refused(tmp_path):
+    (made.cxr_report(tmp_path) / "images/2.png").write_bytes(made.pixels(2).tobytes()[:99])
+    told = refusal(lambda: next(cxr_report(tmp_path)))
+    assert "test.json, row 1: " in told
+    assert "2.png: " in told
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])

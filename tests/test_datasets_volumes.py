@@ -1,10 +1,11 @@
 """Loaders of questions about volumes: what is shown, what the answer is, and what contradicts its file."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs.datasets import DataError, MissingImage, Task
@@ -15,6 +16,12 @@ from envs.tasks.rad3d import rad3d
 from tests import grounding_made as made
 from tools.geometry import Box
 from tools.image import Place
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch) -> None:
+    """Where volumes are unpacked."""
+    monkeypatch.setenv("OVERREAD_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 def refusal(act: Callable[[], Any]) -> str:
@@ -66,6 +73,7 @@ def test_m3d_vqa_gives_a_box_in_space_as_that_of_its_middle_slice(tmp_path):
 VOXEL = st.tuples(st.integers(0, 99), st.integers(0, 99))
 
 
+@settings(max_examples=40)
 @given(z=VOXEL, y=VOXEL, x=VOXEL)
 def test_m3d_vqa_boxes_go_there_and_back(z, y, x, tmp_path_factory):
     root = tmp_path_factory.mktemp("m3d")
@@ -104,6 +112,25 @@ def test_m3d_vqa_refuses_what_it_cannot_read(record, told, tmp_path):
     made.m3d_vqa(tmp_path, [made.M3D[0], record])
     message = refusal(lambda: list(m3d_vqa(tmp_path)))
     assert "M3D_VQA_test5k.csv, row 3: " in message
+    assert told in message
+
+
+def test_m3d_vqa_has_its_tables_in_a_folder_beside_the_volumes(tmp_path):
+    made.m3d_vqa(tmp_path)
+    (tmp_path / "M3D-VQA").mkdir()
+    (tmp_path / "M3D_VQA_test5k.csv").rename(tmp_path / "M3D-VQA/M3D_VQA_test.csv")
+    assert next(m3d_vqa(tmp_path, "test"))[0].id == "m3d_vqa/test/M3D_VQA_test-2"
+
+
+def cut_short(path: Path, keep: int) -> None:
+    path.write_bytes(path.read_bytes()[:keep])
+
+
+@pytest.mark.parametrize(("keep", "told"), [(0, "is empty"), (200, "Axial.npy"), (20, "Axial.npy")])
+def test_m3d_vqa_refuses_a_volume_that_is_cut_short(keep, told, tmp_path):
+    cut_short(made.m3d_vqa(tmp_path) / "ct/1/Axial.npy", keep)
+    message = refusal(lambda: next(m3d_vqa(tmp_path)))
+    assert "M3D_VQA_test5k.csv, row 2: " in message
     assert told in message
 
 
@@ -152,6 +179,40 @@ def test_3d_rad_prefers_a_volume_that_states_its_size(tmp_path):
     ("answer", "kind"), [("12 mm", "number"), ("1.2 cm", "number"), ("12", "open"), ("mm", "open")]
 )
 def test_3d_rad_has_a_number_only_where_its_unit_is_known(answer, kind, tmp_path):
+    question, truth = next(rad3d(made.rad3d(tmp_path, [size_row(("Answer", answer))])))
+    assert (question.kind, truth.answer) == (kind, answer)
+
+
+def test_3d_rad_finds_a_volume_by_the_name_that_ct_rate_gave_it(tmp_path):
+    made.rad3d(tmp_path)
+    (volume,) = tmp_path.rglob("test_1_a_1.nii.gz")
+    volume.rename(volume.with_name("valid_1_a_1.nii.gz"))
+    question, _ = next(rad3d(tmp_path))
+    assert question.study.sources[0].spacing_mm == pytest.approx((5.0, 0.83, 0.83))
+
+
+def test_3d_rad_does_not_choose_between_two_volumes_of_one_name(tmp_path):
+    made.volume(made.rad3d(tmp_path) / "valid/valid_1_a/test_1_a_1.nii.gz", spacing_mm=(1.0, 1.0, 1.0))
+    told = refusal(lambda: next(rad3d(tmp_path)))
+    assert "Size.csv, row 2: " in told
+    assert "more than once; keep one of valid/valid_1_a/test_1_a_1.nii.gz, valid_fixed/valid_1/valid_1_a/test" in told
+
+
+@pytest.mark.parametrize("keep", [0, 30, 150])
+def test_3d_rad_refuses_a_volume_that_is_cut_short(keep, tmp_path):
+    (volume,) = made.rad3d(tmp_path).rglob("test_1_a_1.nii.gz")
+    cut_short(volume, keep)
+    told = refusal(lambda: next(rad3d(tmp_path)))
+    assert "Size.csv, row 2: " in told
+    assert "test_1_a_1.nii.gz" in told
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [("1.5 cm", "number"), ("27 mm.", "number"), ("1 millimeter", "number"), ("Less than 5 mm.", "open"),
+     ("7.5 x 4 mm", "open"), ("50% loss", "open"), ("17", "open")],
+)  # fmt: skip
+def test_3d_rad_takes_one_number_with_a_unit_for_a_number(answer, kind, tmp_path):
     question, truth = next(rad3d(made.rad3d(tmp_path, [size_row(("Answer", answer))])))
     assert (question.kind, truth.answer) == (kind, answer)
 
@@ -221,6 +282,33 @@ def test_deeptumorvqa_asks_freely_for_words_yes_or_no_and_numbers(tolerance, tmp
 def test_deeptumorvqa_shows_a_volume_an_image_or_a_film(shown, axes, shape, tmp_path):
     question, _ = next(deeptumorvqa(made.deeptumorvqa(tmp_path), shown=shown))
     assert (question.study.sources[0].axes, question.study.sources[0].shape) == (axes, shape)
+
+
+def test_deeptumorvqa_validates_on_the_pictures_of_the_benchmark(tmp_path):
+    record = made.tumor_record()
+    made.write_csv(made.deeptumorvqa(tmp_path) / "train/val_qa_pool.csv", list(record), [list(record.values())])
+    ((question, truth),) = deeptumorvqa(tmp_path, "validation")
+    assert (question.id, truth.answer) == ("deeptumorvqa/validation/bench_1", "A")
+    assert question.study.sources[0].shape == (5, 6, 8)
+    made.volume(tmp_path / "train/ct/BDMAP_1/ct.nii.gz", number=1)  # its own come first
+    ((own, _),) = deeptumorvqa(tmp_path, "validation")
+    assert own.study.id != question.study.id
+
+
+@pytest.mark.parametrize(
+    ("shown", "name"),
+    [
+        ("volume", "ct/BDMAP_1/ct.nii.gz"),
+        ("image", "images_2d/whole/BDMAP_1.png"),
+        ("film", "videos/whole/BDMAP_1.mp4"),
+    ],
+)
+@pytest.mark.parametrize("keep", [0, 40])
+def test_deeptumorvqa_refuses_a_picture_that_is_cut_short(shown, name, keep, tmp_path):
+    cut_short(made.deeptumorvqa(tmp_path) / "benchmark" / name, keep)
+    told = refusal(lambda: next(deeptumorvqa(tmp_path, shown=shown)))
+    assert "test_qa.json, row 1: " in told
+    assert name.rpartition("/")[2] in told
 
 
 def test_deeptumorvqa_knows_what_answers_each_subtype():

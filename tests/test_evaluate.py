@@ -61,6 +61,22 @@ def test_the_episodes_are_kept_by_arm_and_question(tmp_path):
     assert sorted(episode.id for episode in read(tmp_path)) == [f"oracle/discs/test/{n}" for n in range(3)]
 
 
+def test_every_way_of_putting_the_questions_is_played(tmp_path):
+    """The oracle is right whatever it is shown, and where a tool must come first but there is no place to look at."""
+    task = {"name": "phantoms", "split": "test", "count": 12, "view_px": 64, "families": ["count", "shape", "volume"]}
+    ways = [{"tools": tools} for tools in ("none", "forced", "oracle", "noisy")]
+    ways += [{"views": views} for views in ("blank", "shuffled", "elsewhere")]
+    ways += [{"image": image} for image in ("blank", "shuffled", "blur/2", "brightness/3", "noise/1")]
+    arms = [Arm(policy="oracle", **way) for way in ways]
+    results = played(plan(*arms, task=task), tmp_path)
+    assert len(results) == 12 * len(arms)
+    assert all(result.grade.right for result in results)
+    calls = {arm.name: [r.tool_calls for r in results if r.arm == arm.name] for arm in arms}
+    assert set(calls["oracle, tools none"]) == set(calls["oracle, tools noisy"]) == {0}
+    assert min(calls["oracle, tools forced"]) == 1
+    assert {r.cause for r in results if r.arm == "oracle, views elsewhere"} == {"right", "right answer, wrong place"}
+
+
 def test_what_was_played_is_not_played_again_and_a_broken_line_is_played_anew(tmp_path):
     played(plan(ORACLE), tmp_path)
     path = tmp_path / "results.jsonl"

@@ -150,6 +150,16 @@ def test_a_choice_of_one_letter_or_of_signs_is_named_by_itself_alone():
     assert became("choice", "-", "A", choices=("+", "-")) == "wrong"
 
 
+def test_a_choice_may_be_called_an_option():
+    for text, is_ in (
+        ("Option 2", "right"),
+        ("option 1", "wrong"),
+        ("2", "unread"),
+        ("The answer is option 2.", "unread"),
+    ):
+        assert became("choice", text, "B", choices=("Option 1", "Option 2")) == is_
+
+
 @given(order=st.permutations(range(4)), text=st.sampled_from(CHOICES))
 def test_a_choice_told_in_words_is_right_wherever_it_stands(order, text):
     choices = tuple(CHOICES[n] for n in order)

@@ -89,7 +89,7 @@ def test_answers_that_say_the_same_are_told_from_others(opinions, server):
     assert [opinion.same for opinion in told] == [True, False]
     assert told[0].said == "<think>Hm: different?</think>\nSame."
     assert all(asked["system"].startswith(SYSTEM) for asked in server.asked)
-    assert {"question": "Where?", "reference": "left lung", "answer": "Left Lung"}.items() <= server.asked[0].items()
+    assert {Case(asked["question"], asked["reference"], asked["answer"]) for asked in server.asked} == {SAME, OTHER}
 
 
 def test_what_was_judged_once_is_not_asked_again(opinions, server, tmp_path):
@@ -98,7 +98,7 @@ def test_what_was_judged_once_is_not_asked_again(opinions, server, tmp_path):
     assert opinions(OTHER, SAME) == [first[1], first[0]]
     assert len(server.asked) == 2
     lines = (tmp_path / "kept" / "opinions.jsonl").read_text().splitlines()
-    assert [Opinion.model_validate_json(line).answer for line in lines] == [o.answer for o in first[:2]]
+    assert {Opinion.model_validate_json(line) for line in lines} == set(first)
 
 
 def test_another_model_prompt_question_reference_or_answer_is_asked_anew(opinions, server, monkeypatch):

@@ -25,8 +25,11 @@ def oracle(truth_of: Callable[[str], Truth] | None = None, dialect: str = "tags"
 
     async def policy(episode: Episode) -> Reply:
         truth = truth_of(episode.question.id)
-        call = _look(episode, truth)
-        if call is not None and not any(turn.refused for turn in episode.turns):
+        refused = [act.action for turn in episode.turns for act in turn.acts if act.refused]
+        call = _look(episode, truth) if not refused else None
+        if refused and isinstance(refused[-1], Answer) and not episode.tool_calls:  # a tool must be used first
+            call = ToolCall(name="zoom", arguments={"image": "img0", "box": episode.images["img0"].box.numbers})
+        if call is not None:
             return Reply(text=write("The evidence lies here.", (call,)))
         return Reply(text=write("I know the truth.", (_answer(episode, truth),)))
 

@@ -10,6 +10,8 @@ from envs.compat.rates import mean
 from envs.dialects import mended_json
 
 RADIUS_PX = 10
+LARGEST = 1e9
+"""What is larger is taken for no number."""
 _FENCED = re.compile(r"```json\s*(.*?)\s*```", re.DOTALL | re.IGNORECASE)
 
 
@@ -62,11 +64,17 @@ def _places(read: Any) -> list[tuple[float, float]]:
         if isinstance(one, list)
         for point in (one if one and isinstance(one[0], list) else [one])
     ]
-    return [(float(p[0]), float(p[1])) for p in flat if len(p) == 2 and all(isinstance(n, int | float) for n in p)]
+    return [(float(p[0]), float(p[1])) for p in flat if isinstance(p, list) and len(p) == 2 and all(map(_number, p))]
+
+
+def _number(value: Any) -> bool:
+    """Whether it can be reckoned with: JSON as Python reads it also holds NaN, and whole numbers of any size."""
+    return isinstance(value, int | float) and abs(value) <= LARGEST
 
 
 def _count(read: Any) -> int | None:
     """What is written under "counts" or "count"; of a list of places, how many they are."""
     if isinstance(read, dict):
-        return next((value for key, value in read.items() if "count" in key and isinstance(value, int)), None)
+        told = (value for key, value in read.items() if "count" in key and isinstance(value, int))
+        return next(filter(_number, told), None)
     return len(read) if isinstance(read, list) and read else None

@@ -1,44 +1,42 @@
-"""ViTAR's two scorers: the answer letter by letter, and its first letter.
-
-Reproduces the published formula (github.com/JLINEkai/ViTAR, commit 1448fb2) with its traps; not for claims.
-"""
+"""ViTAR's two scorers, as released; reproduces the published formulas with their traps; not for claims."""
 
 import re
 from collections.abc import Sequence
 
-from envs.compat import mean
+from envs.compat.rates import mean
 
-_TERMINATE = re.compile(
-    r'\{\s*"name"\s*:\s*"Terminate"\s*,\s*"arguments"\s*:\s*\{[^}]*?"answer"\s*:\s*"(?P<answer>[^"]+)"'
-)
+_TERMINATE = r'"name"\s*:\s*"Terminate"\s*,\s*"arguments"\s*:\s*\{[^}]*?"answer"\s*:\s*"'
+_ANSWER = re.compile(_TERMINATE + r'([^"]+)"')
+_EXACT = re.compile(_TERMINATE + r'([^"]*)"')
 
 
 def vitar(predictions: Sequence[str], answers: Sequence[str]) -> dict[str, float]:
-    """`exact`: the same text but for case, spaces and underscores. `letter`: the same first letter.
+    """`exact`, the reward of its training, and `letter`, the accuracy of its evaluation.
 
-    The trap of `letter_overall`: replies in which no `Terminate` is found are left out, not wrong; per data set, as in
-    `letter`, they are wrong. The traps of `exact`: "A. pneumonia" is not "A"; the first of several answers counts; an
-    answer ends at its first quote, also at an escaped one.
+    github.com/JLINEkai/ViTAR, commits 1448fb2 and a9048b1. Traps: of several Terminates the first counts; an answer is
+    lost at an escaped quote; `exact` is letter by letter but for case, spaces and underscores, so "A. pneumonia" is not
+    "A", and a reply that is no JSON is taken whole; `letter` is the first character, so "Aorta" is "A", and replies
+    without a Terminate are left out of its denominator: `letter_of_all` counts them.
     """
-    said = [answered(text) for text in predictions]
-    exact = [
-        _plain(text if answer is None else answer) == _plain(true)
-        for text, answer, true in zip(predictions, said, answers, strict=True)
-    ]
-    letters = [answer and answer.upper()[0] == true for answer, true in zip(said, answers, strict=True)]
+    letters = [_letter(reply) for reply in predictions]
+    hits = [letter == answer for letter, answer in zip(letters, answers, strict=True)]
+    told = [hit for hit, letter in zip(hits, letters, strict=True) if letter is not None]
+    exact = [_plain(_said(reply)) == _plain(answer) for reply, answer in zip(predictions, answers, strict=True)]
     return {
-        "exact": mean(exact),
-        "letter": mean(bool(letter) for letter in letters),
-        "letter_overall": mean(letter for letter in letters if letter is not None),
-        "unparsed": mean(answer is None for answer in said),
-    }
+        "exact": mean(exact), "letter": mean(told), "letter_of_all": mean(hits),
+        "parsable": mean([letter is not None for letter in letters]),
+    }  # fmt: skip
 
 
-def answered(text: str) -> str | None:
-    """What the first `Terminate` of a reply answers; None where none is found."""
-    found = _TERMINATE.search(text)
-    return found["answer"] if found else None
+def _letter(reply: str) -> str | None:
+    found = _ANSWER.search(reply)
+    return found[1].upper()[0] if found else None
+
+
+def _said(reply: str) -> str:
+    found = _EXACT.search(reply)
+    return found[1] if found else reply
 
 
 def _plain(text: str) -> str:
-    return text.lower().replace(" ", "").replace("_", "")
+    return text.strip().lower().replace(" ", "").replace("_", "")

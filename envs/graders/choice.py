@@ -53,7 +53,8 @@ def choice(question: Question, truth: Truth, given: Given) -> Grade:
 def named(text: str, choices: Sequence[str]) -> set[int]:
     """The place of the choice that a text names; several places where their texts are the same. Empty: none."""
     said = bare(text)
-    exact = {n for n, choice in enumerate(choices) if plain(choice).casefold() == said.casefold()}
+    whole = (said.casefold(), plain(text).casefold())  # "Option 1" may be the text of a choice
+    exact = {n for n, choice in enumerate(choices) if plain(choice).casefold() in whole}
     if (alone := _LETTER.fullmatch(said)) and (place := _places(alone.groups(), choices)):
         return place
     if exact:

@@ -153,7 +153,7 @@ def _written(text: str) -> Iterator[_Written]:
     for found in _NUMBER.finditer(text):
         value = _value(found[0])
         unit, end = _unit(text, found.end())
-        if value is not None:
+        if value is not None and (unit or not _GOES_ON.match(text, end)):
             yield _Written(found.start(), end, value, unit)
 
 

@@ -3,6 +3,7 @@
 root/benchmark/test_qa.json (its records under "questions") or test_qa.jsonl; root/train/train_qa.csv
     qid, image_id, shape, spacing, question, answer, mc_question, correct_option, organ, question_subtype ...
 root/<part>/ct/<image_id>/ct.nii.gz, images_2d/whole/<image_id>.png, videos/whole/<image_id>.mp4
+    where <part> is the folder of the questions, or benchmark, from whose CTs val_qa_pool.csv asks too
 """
 
 import re
@@ -18,6 +19,7 @@ from envs.datasets import (
     Task,
     asked,
     check_size,
+    inside,
     opened,
     refuse,
     row_id,
@@ -36,6 +38,7 @@ CARD = Card(
     "https://huggingface.co/datasets/tumor-vqa/DeepTumorVQA_2.0",
     warnings=(
         "the volumes of the training part are not hosted with it: get them as AbdomenAtlas 3.0 Mini",
+        "the test questions were drawn from those of the validation split: choose nothing by it",
         'the published score takes every reply that starts with "no", as "normal" does, for a no',
     ),
 )
@@ -84,8 +87,7 @@ def deeptumorvqa(
 
 
 def _task(row: Row, root: Path, origin: str, form: str, shown: str, tolerance: float) -> Task:
-    name = f"{row.path.parent.name}/{SHOWN[shown].format(row.text('image_id'))}"
-    study = opened(row, root, [(name, "")])
+    study = opened(row, root, [(_picture(row, root, SHOWN[shown].format(row.text("image_id"))), "")])
     if shown == "volume":
         _check(row, study.sources[0])
     said = _choice(row) if form == "choice" else _free(row, tolerance)
@@ -103,6 +105,11 @@ def _task(row: Row, root: Path, origin: str, form: str, shown: str, tolerance: f
         ),
         **said,
     )
+
+
+def _picture(row: Row, root: Path, name: str) -> str:
+    own, other = f"{row.path.parent.name}/{name}", f"benchmark/{name}"
+    return own if inside(row, root, own).exists() or not inside(row, root, other).exists() else other
 
 
 def _choice(row: Row) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """M3D-VQA: questions with four choices about CT volumes (M3D, arXiv:2404.00578).
 
-    root/M3D_VQA_test5k.csv, M3D_VQA_test.csv, M3D_VQA_val.csv, M3D_VQA_train.csv
+    root/M3D-VQA/M3D_VQA_test5k.csv, M3D_VQA_test.csv, M3D_VQA_val.csv, M3D_VQA_train.csv      or in root itself
         Image Path, Question, Choice A ... Choice D, Answer, Answer Choice, Question Type (1 to 5)
     root/<Image Path>      .npy of (1, 32, H, W), values from 0 to 1
 
@@ -32,13 +32,8 @@ CARD = Card(
         'the published score takes any text that holds "A." for the answer A',
     ),
 )
-SPLITS = {
-    "train": "M3D_VQA_train.csv",
-    "validation": "M3D_VQA_val.csv",
-    "test": "M3D_VQA_test.csv",
-    "test5k": "M3D_VQA_test5k.csv",
-    "train_yn": "M3D_VQA_yn_train.csv",
-}
+FILES = {"train": "train", "validation": "val", "test": "test", "test5k": "test5k", "train_yn": "yn_train"}
+SPLITS = {split: (f"M3D_VQA_{name}.csv", f"*/M3D_VQA_{name}.csv") for split, name in FILES.items()}
 TYPES = {"1": "plane", "2": "phase", "3": "organ", "4": "abnormality", "5": "location"}
 _LIST = re.compile(r"\[[^\[\]]*\]")
 

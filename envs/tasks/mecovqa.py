@@ -67,6 +67,8 @@ def _task(row: Row, root: Path, origin: str, id: str, part: Part, talk: Exchange
     masks = [_mask(row, root, study.sources[0], name) for name in _MASK.findall(talk.answered)]
     if len(regions) > 1 or len(masks) > 1:
         raise row.bad("an exchange has one mask, or one region, at most")
+    if masks and regions == masks:
+        raise row.bad("the outline that is asked for is the region that is shown")
     if masks and "<SEG>" not in talk.answered:
         raise row.bad("an answer with a <mask> must hold <SEG>, which stands for it")
     if not masks and "<SEG>" in talk.answered:

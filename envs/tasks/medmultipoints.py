@@ -123,6 +123,10 @@ def _task(row: Row, id: str, text: str, study: Study, origin: str, found: dict[s
     """One question from what an answer says: any of "counts", "point_2d" and "bbox_2d"."""
     listed = found.get("point_2d", found.get("bbox_2d"))
     count = found.get("counts", found.get("count"))
+    if found.get("count", count) != count:
+        raise row.bad(f"its 'counts' is {str(count)[:40]} and its 'count' is {str(found['count'])[:40]}")
+    if count is None and listed is None:
+        raise row.bad("its answer holds neither points nor boxes nor a count")
     if count is not None and (type(count) is not int or count < 0):
         raise row.bad(f"{str(count)[:40]!r} is no count")
     if listed is not None and count not in (None, len(listed)):

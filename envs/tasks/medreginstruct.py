@@ -9,7 +9,7 @@ width or height. Only what follows <image> is asked: what stands before it says 
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from envs.datasets import (
     Card,
@@ -71,6 +71,8 @@ def _task(row: Row, root: Path, origin: str, id: str, talk: Exchange) -> Task:
         check_size(row, study.sources[0], [row.need("width"), row.need("height")])
     before, _, after = talk.asked.rpartition("<image>")
     text, given = numbered(after.strip() or before.strip(), _BOXES, lambda box: _places(row, study, box))
+    if "<box>" in text:
+        raise row.bad(f"its question holds a box that cannot be read: {talk.asked[-80:]!r}")
     boxes = _BOXES.findall(talk.answered)
     words = _REF.sub("", _BOXES.sub("", _HEAD.sub("", talk.answered))).strip()
     if "<box>" in words:
@@ -94,9 +96,14 @@ def _task(row: Row, root: Path, origin: str, id: str, talk: Exchange) -> Task:
 def _places(row: Row, study: Study, text: str) -> list[Place]:
     """The places of <box>[[x1, y1, x2, y2], ...]</box>."""
     boxes = read_literal(text.strip().removeprefix("<box>").removesuffix("</box>").strip())
-    if not isinstance(boxes, list) or not all(isinstance(box, list) and len(box) == 4 for box in boxes):
-        raise row.bad(f"{text.strip()[:80]!r} is no list of boxes [x1, y1, x2, y2]")
+    if not isinstance(boxes, list) or not all(map(_whole, boxes)):
+        raise row.bad(f"{text.strip()[:80]!r} is no list of boxes [x1, y1, x2, y2] in whole numbers")
     return [place(row, study.sources[0], box, "0-999") for box in boxes]
+
+
+def _whole(box: Any) -> bool:
+    """Whether it is four whole numbers: fractions would be of another convention."""
+    return isinstance(box, list) and len(box) == 4 and all(type(number) is int for number in box)
 
 
 def _language(text: str) -> str:

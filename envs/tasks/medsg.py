@@ -59,7 +59,7 @@ SPLITS = {
 }
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 _NAMED = re.compile(rf"\b({'|'.join(ORDINALS)}) (?:image|picture|view|frame|slice)\b", re.IGNORECASE)
-_NUMBER = r"\s*(-?[\d.]+)\s*"
+_NUMBER = r"\s*(-?\d+(?:\.\d+)?)\s*"
 _BOX = re.compile(rf"\(?<\|box_start\|>\s*\({_NUMBER},{_NUMBER}\),\s*\({_NUMBER},{_NUMBER}\)\s*<\|box_end\|>\)?")
 _OBJECT = re.compile(r"<\|object_ref_start\|>(.*?)<\|object_ref_end\|>")
 
@@ -98,6 +98,8 @@ def _tasks(row: Row, root: Path, origin: str, kind: Kind) -> Iterator[Task]:
         if row.get("size") is not None:
             check_size(row, target, row.listed("size"))
         text, given = numbered(_OBJECT.sub(r"\1", question), _BOX, lambda box: _places(row, study.sources[0], box))
+        if "<|box_start|>" in text:
+            raise row.bad(f"its question holds a box that cannot be read: {question[-80:]!r}")
         yield asked(
             row,
             id=(row.maybe("id") or row_id(row)) + (f"/{n}" if len(told) > 1 else ""),

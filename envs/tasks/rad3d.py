@@ -4,11 +4,14 @@
         Task, Subtask, VolumeName, Question, Answer, QuestionType (Open, Close), AnswerChoice, Choice A ... Choice D
     a file called <VolumeName> anywhere in root, or the .npy that the authors made of it
 
-An empty cell is written "-". A question whose choices are Yes and No is yes_no. An answer of Medical Computation that
-is one number with its unit is a number; "30x13 mm", "2-3 mm" and "Up to 3 mm" are none, and open.
+What the set calls test_1_a_1 is valid_1_a_1 of CT-RATE, and found by either name. An empty cell is written "-". A
+question whose choices are Yes and No is yes_no. An answer of Medical Computation that is one number with its unit is a
+number; "30x13 mm", "2-3 mm" and "Up to 3 mm" are none, and open.
 """
 
 import os
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -56,7 +59,7 @@ def rad3d(root: Path, split: str = "test", *, on_bad: OnBad = refuse) -> Iterato
     return tasks(paths, lambda row: [_task(row, root, volumes, f"rad3d/{split}")], on_bad)
 
 
-def _task(row: Row, root: Path, volumes: Mapping[str, Path], origin: str) -> Task:
+def _task(row: Row, root: Path, volumes: Mapping[str, list[Path]], origin: str) -> Task:
     cells = {name: None if value == "-" else value for name, value in row.cells.items()}
     row = row._replace(cells=cells)
     offered = choices(row, [row.get(f"Choice {letter}") for letter in "ABCD"])
@@ -86,21 +89,29 @@ def _task(row: Row, root: Path, volumes: Mapping[str, Path], origin: str) -> Tas
 def _kind(answer: str, offered: tuple[str, ...], task: str) -> Kind:
     if offered:
         return "yes_no" if sorted(text.casefold() for text in offered) == ["no", "yes"] else "choice"
-    size = one(answer) if task == "Medical Computation" else None
+    size = one(answer.rstrip(".")) if task == "Medical Computation" else None
     return "number" if size is not None and size.unit else "open"
 
 
-def _volumes(root: Path) -> dict[str, Path]:
-    """Every volume in a folder, by its name."""
-    found = (Path(folder) / name for folder, _, names in os.walk(root) for name in names if name.endswith(VOLUMES))
-    return {path.name: path for path in found}
+def _volumes(root: Path) -> dict[str, list[Path]]:
+    """Where the volumes of each name lie in a folder."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for folder, _, names in os.walk(root):
+        for name in names:
+            if name.endswith(VOLUMES):
+                found[name].append(Path(folder) / name)
+    return dict(found)
 
 
-def _volume(row: Row, root: Path, volumes: Mapping[str, Path]) -> str:
+def _volume(row: Row, root: Path, volumes: Mapping[str, list[Path]]) -> str:
     """The name, in `root`, of the volume of a row."""
     name = row.text("VolumeName")
     stem = next((name.removesuffix(ending) for ending in VOLUMES if name.endswith(ending)), name)
-    path = next((volumes[stem + ending] for ending in VOLUMES if stem + ending in volumes), None)
-    if path is None:
+    stems = (stem, re.sub("^test_", "valid_", stem))
+    paths = next((volumes[file] for ending in VOLUMES for part in stems if (file := part + ending) in volumes), [])
+    if not paths:
         raise MissingImage(str(row.bad(f"{root} holds no {name[:80]}, nor a .npy of it")))
-    return str(path.relative_to(root))
+    if len(paths) > 1:  # CT-RATE has "valid" and "valid_fixed", whose headers differ
+        there = ", ".join(sorted(str(path.relative_to(root)) for path in paths))
+        raise row.bad(f"{root} holds {paths[0].name} more than once; keep one of {there}"[:400])
+    return str(paths[0].relative_to(root))

@@ -10,9 +10,10 @@ without it. A single_choice of yes and no is yes_no, another one is choice. A mu
 of its text, and its answer is all that is right, sorted, with commas between; the grader of open questions minds
 neither order nor commas, so a part of them, or one too many, is wrong.
 
-Tags say where in the report a question stands, so that gating can be scored: `report`, `image`, `path`, `level` (1 for
-one that depends on no other), `instance` (2 for "Is there another ...?" of the same path) and `parent`: the id of the
-question that must be answered by yes for this one to be asked, the nearest before it whose path its own continues.
+Tags say where in the report a question stands, so that gating can be scored: `report` (a report with several images
+counts once for each, as in the authors' evaluation), `image`, `path`, `level` (1 for one that depends on no other),
+`instance` (2 for "Is there another ...?" of the same path) and `parent`: the id of the question that must be answered
+by yes for this one to be asked, the nearest before it whose path is the beginning of its own, or the same.
 """
 
 import json
@@ -90,7 +91,7 @@ def _task(row: Row, folder: Path, origin: str, report: str, image: str) -> Task:
             anatomy="chest",
             task=row.text("answer_type"),
             language="en",
-            report=report,
+            report=f"{image}/{report}",
             image=image,
             path=row.text("path"),
             level=row.need("level"),
@@ -134,11 +135,11 @@ def _pair(path: Path, number: int, pair: Any, before: list[tuple[int, str, int]]
     try:
         question, answers, history, about = pair
         own = about["path"]
-        parent = next(((n, level) for n, above, level in reversed(before) if own.startswith(f"{above}_")), (0, 0))
+        above = next((one for one in reversed(before) if f"{own}_".startswith(f"{one[1]}_")), (0, own, 1))
     except (TypeError, ValueError, LookupError, AttributeError):
         return Row(path, number, {}, 'not [question, [answers], history, {"answer_type", "options", "path"}]')
-    instance = 1 + sum(above == own for _, above, _ in before)
-    place = {"level": parent[1] + 1, "instance": instance, "parent": parent[0] or None}
+    instance = 1 + sum(one[1] == own for one in before)
+    place = {"level": above[2] + (above[1] != own), "instance": instance, "parent": above[0] or None}
     return Row(path, number, {"question": question, "answers": answers, "history": history, **about, **place})
 
 

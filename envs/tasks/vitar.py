@@ -109,7 +109,7 @@ def _checked(path: Path, named: dict[str, str]) -> dict[str, str]:
         kinds = ", ".join(get_args(Convention))
         raise DataError(f"columns: coordinates are {named['coordinates']!r}; they must be one of {kinds}")
     for key, column in named.items():
-        if key != "coordinates" and column.split(".")[0] not in there:
+        if key != "coordinates" and column not in there:
             raise DataError(f"columns: {key} = {column!r} is no column; {known}")
     return named
 
@@ -121,10 +121,17 @@ def _columns(path: Path) -> list[str]:
     except ImportError:
         raise ImportError("parquet files need pyarrow: pip install 'overread[data]'") from None
     try:
-        names: list[str] = pq.read_schema(path).names
+        schema = pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: not parquet ({' '.join(str(error).split())[:120]})") from None
-    return names
+    return [name for field in schema for name in _dotted(field)]
+
+
+def _dotted(field: Any, above: str = "") -> list[str]:
+    """The name of a column, then of those inside it."""
+    kind = field.type
+    inside = [kind.field(n) for n in range(kind.num_fields)] if str(kind).startswith("struct<") else []
+    return [above + field.name, *(name for each in inside for name in _dotted(each, f"{above}{field.name}."))]
 
 
 def _mapped(row: Row, named: Mapping[str, str]) -> Row:
