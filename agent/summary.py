@@ -109,11 +109,11 @@ def reports(results: Sequence[Result]) -> Numbers:
 
 
 def _gated(result: Result, by_id: Mapping[str, Result]) -> bool:
-    """Whether a question of a report is right, once its parents have been answered."""
+    """Whether a question of a report is right, once its parents have been answered: below a "no" all is "no"."""
     parent = by_id.get(result.tags.get("parent", ""))
     while parent is not None:
         if _says_none(parent.answer):
-            return _says_none(parent.truth)
+            return _says_none(parent.truth) or _says_none(result.truth)
         parent = by_id.get(parent.tags.get("parent", ""))
     return result.grade.right
 

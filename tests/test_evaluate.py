@@ -288,6 +288,7 @@ def test_a_child_is_taken_as_none_where_its_parent_was_answered_no():
     assert reports([parent_no, result("c", False, answer="B", truth="E", **child)])["reports right"] == 1.0
     missed = result("p", False, answer="no", truth="yes", tags=tags)
     assert reports([missed, result("c", True, answer="B", truth="B", **child)])["questions right"].mean == 0.0
+    assert reports([missed, result("c", False, answer="B", truth="no", **child)])["questions right"].mean == 0.5
     found = result("p", True, answer="yes", truth="yes", tags=tags)
     assert reports([found, result("c", True, answer="B", truth="B", **child)])["reports right"] == 1.0
 
