@@ -22,7 +22,7 @@ LINE_PX = 3
 
 def rendered(image: Image, source: Source) -> np.ndarray:
     """(height, width) or (height, width, 3), uint8."""
-    pixels = _greys(image, source, _sized(image, source))
+    pixels = _greys(image, source, (_sized if source.in_memory else _kept_sized)(image, source))
     if image.mask is not None:
         pixels = _outlined(pixels, _resized_mask(image.mask.array, image), GREEN)
     for overlay in source.overlays:
@@ -36,8 +36,13 @@ def rendered(image: Image, source: Source) -> np.ndarray:
     key=lambda image, source: hashkey(source.id, image.axis, image.index, image.window, image.upright_size),
     condition=Condition(),
 )
+def _kept_sized(image: Image, source: Source) -> np.ndarray:
+    """The same, kept: the same view is often shown in other greys."""
+    return _sized(image, source)
+
+
 def _sized(image: Image, source: Source) -> np.ndarray:
-    """The stored values at the size of the view; kept, since the same view is often shown in other greys."""
+    """The stored values at the size of the view."""
     stored = _resized(_cut(source.plane(image.axis, image.index), image.window), image.upright_size).view()
     stored.flags.writeable = False
     return stored

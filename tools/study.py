@@ -84,8 +84,7 @@ class Source(Frozen):
     """Header fields that are safe to show: never a name, an id, a date or a place."""
 
     _read: Read | None = PrivateAttr(default=None)
-    _kept: bool = PrivateAttr(default=True)
-    """Whether planes that were read are kept; those of an array in memory need not be."""
+    _in_memory: bool = PrivateAttr(default=False)
 
     @model_validator(mode="after")
     def _consistent(self) -> "Source":
@@ -109,8 +108,13 @@ class Source(Frozen):
         axes = fields.setdefault("axes", "yx" if len(shape) == 2 else "zyx")
         fields.setdefault("id", content_id(str((array.shape, array.dtype.str)).encode(), np.ascontiguousarray(array)))
         source = cls.lazy(array_reader(array, str(axes)), shape=shape, color=color, dtype=array.dtype.str, **fields)
-        source._kept = False
+        source._in_memory = True
         return source
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the array was there before anything was read: then no cache keeps it, or a part of it, alive."""
+        return self._in_memory
 
     def plane_shape(self, axis: int = 0) -> tuple[int, int]:
         """(H, W) of the planes across an axis."""
@@ -127,7 +131,7 @@ class Source(Frozen):
         """The plane at `index` along `axis`: (H, W) or (H, W, 3), stored values, not to be written to."""
         if self._read is None:
             raise FileNotFoundError(f"source {self.id} was read back from a record, without its file")
-        return (_plane if self._kept else _frozen)(self.id, axis, index, self._read)
+        return (_frozen if self.in_memory else _plane)(self.id, axis, index, self._read)
 
     def values(self, axis: int = 0, index: int = 0, box: Box | None = None) -> np.ndarray:
         """A plane, or the whole pixels that `box` touches of it, in `unit`, float64."""

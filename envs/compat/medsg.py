@@ -19,7 +19,8 @@ def medsg(predictions: Sequence[str], answers: Sequence[Sequence[float] | str]) 
     """Mean IoU of the first box of a reply, and how many reach 0.3, 0.5 and 0.7; an answer is [x1, y1, x2, y2], px.
 
     arXiv:2505.11852; eval/MedSG_Bench.py of its repository. Traps: any four numbers in a row are a box, also three of
-    which one is split; boxes after the first cost nothing; a box around the whole image earns its share of it. A reply without a box counts as IoU 0.
+    which one is split; boxes after the first cost nothing; a box around the whole image earns its share
+    of it. A reply without a box counts as IoU 0.
     """
     ious = [_iou(_first(said), _first(true)) for said, true in zip(predictions, answers, strict=True)]
     return {"iou": mean(ious), **{f"iou_{level}": mean([iou >= level / 100 for iou in ious]) for level in LEVELS}}
