@@ -46,7 +46,7 @@ class Grade(Frozen):
     problem: str = ""
     """Why it could not be read, or cannot be compared with the truth."""
     strict: Share = 0.0
-    """The score where the answer is written exactly as asked, else 0."""
+    """The score where the answer, and in `grade` the whole reply, is written exactly as asked, else 0."""
     metrics: dict[str, FiniteFloat] = {}
     """The numbers behind the score: "iou_mean", "abs_error", ..."""
 
@@ -78,4 +78,4 @@ def grade(episode: Episode, truth: Truth) -> Grade:
     if answer is None:
         return Grade(scorer=f"{kind}/none")
     result: Grade = find("envs.graders", kind)(episode.question, truth, answer)
-    return result
+    return result if episode.turns[-1].strict else result.model_copy(update={"strict": 0.0})

@@ -15,8 +15,8 @@ HARDENED = {
     "turns": 0.05,
 }
 """In [0, 1]. `correct` is at least 1/2 for a right answer and at most 1/8 for any other, and the last three pay for
-right answers alone: so a right answer earns 0.35 or more, a wrong one 0.2375 or less (0.1375 without having looked where
-the evidence is), and form by itself 0.05."""
+right answers alone: so a right answer earns 0.35 or more, a wrong one 0.2375 or less (0.1375 without a look at the
+evidence), and form by itself 0.05."""
 
 VITAR = {"vitar_step": 0.4, "vitar_exact": 1.0}
 """The rewards of ViTAR as released, in [0, 1.4]: it pays 0.4 for a wrong answer after a mark around nothing."""

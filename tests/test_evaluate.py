@@ -333,6 +333,11 @@ def test_why_an_answer_is_wrong_is_told_by_what_went_amiss_first(replies, became
     assert cause(episode, TASK[1], grade(episode, TASK[1])) == became
 
 
+def test_an_answer_in_a_reply_that_had_to_be_mended_is_right_but_not_strict():
+    exact, mended = (grade(ended(reply), TASK[1]) for reply in (RIGHT, RIGHT.removesuffix("</answer>")))
+    assert (exact.right, exact.strict, mended.right, mended.strict) == (True, 1.0, True, 0.0)
+
+
 def test_a_fault_is_nobodys_wrong_answer():
     env = ReadingEnv([TASK])
     env.reset(options={"question": TASK[0]})

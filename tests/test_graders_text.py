@@ -190,7 +190,7 @@ def test_a_truth_that_is_no_choice_is_a_broken_question():
         ("yes/no", "yes", "unread"), ("Yes. No.", "yes", "unread"), ("no, ... yes", "no", "unread"),
         ("no wait, yes", "yes", "unread"), ("Yes, but no", "yes", "unread"), ("maybe", "yes", "unread"),
         ("yesterday", "yes", "unread"), ("northern", "no", "unread"), ("是，不是", "yes", "unread"),
-        ("没有异常", "no", "unread"), ("I know", "no", "unread"),
+        ("The image, yes, is dark", "yes", "unread"), ("没有异常", "no", "unread"), ("I know", "no", "unread"),
     ],
 )  # fmt: skip
 def test_a_yes_or_a_no_stands_for_itself(text, truth, is_):
@@ -285,6 +285,10 @@ def test_a_report_has_the_scores_of_the_libraries():
         assert metrics[f"bleu_{n}"] == pytest.approx(theirs)
     assert metrics["meteor"] == pytest.approx(single_meteor_score(true.split(), said.split(), wordnet=Nothing()))
     assert metrics["bleu_1"] > metrics["bleu_2"] > metrics["bleu_4"]
+
+
+def test_a_report_of_two_words_may_have_all_of_bleu():
+    assert graded("report", "Clear lungs.", "Clear lungs.").metrics["bleu_4"] == pytest.approx(1.0)
 
 
 def test_the_same_report_scores_one_and_another_little():

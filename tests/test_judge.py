@@ -77,9 +77,9 @@ def server() -> Iterator[Server]:
 def opinions(server, tmp_path):
     """Ask about cases; opinions are kept in a file of this test's own."""
 
-    def ask(*cases: Case, model: str = "m") -> list[Opinion]:
+    def ask(*cases: Case, model: str = "m", at_once: int = 8) -> list[Opinion]:
         policy = chat_api(model, server.url(), temperature=0.0, retries=0)
-        return asyncio.run(judge(cases, policy, model, tmp_path / "kept" / "opinions.jsonl"))
+        return asyncio.run(judge(cases, policy, model, tmp_path / "kept" / "opinions.jsonl", at_once))
 
     return ask
 
@@ -155,7 +155,8 @@ def test_a_line_broken_off_by_a_killed_writer_is_asked_again_and_loses_no_other(
 def test_a_server_that_fails_at_one_is_told_of_and_the_others_are_kept(opinions, server):
     server.fails = {"right lung"}
     with pytest.raises(PolicyError, match="refuses the request"):
-        opinions(OTHER, SAME)
+        opinions(OTHER, SAME, at_once=1)
+    assert [asked["answer"] for asked in server.asked] == ["right lung", "Left Lung"]
     server.fails = set()
     assert [opinion.same for opinion in opinions(OTHER, SAME)] == [False, True]
     assert len(server.asked) == 3
