@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from envs.dialects.tags import write
 from envs.episode import Answer, Kind, Question, ToolCall, Truth
-from rl.studies import PARTS, SLICES
+from rl.studies import BRIGHT, PARTS, SLICES
 from tools.geometry import Box, Point
 
 MARGIN = 10
@@ -79,7 +79,7 @@ class Case(NamedTuple):
         center = shape.center if isinstance(shape, Box) else shape
         box = shape.numbers if isinstance(shape, Box) else around(center)
         if self.question.kind == "mask":
-            return [tool("segment", method="region", point=center.numbers, box=around(center, 2 * MARGIN))]
+            return [tool("segment", low=BRIGHT, box=around(center, 2 * MARGIN))]
         if self.question.kind != "sequence":
             return [tool("zoom", box=box)]
         (place,) = self.truth.regions

@@ -18,6 +18,8 @@ SIZE = 128
 MM = 0.5
 """Size of a pixel."""
 SLICES = 8
+GROUND, BRIGHT = 60, 120
+"""Values of a film, and what a disc adds to them: so every px of a disc is above `BRIGHT`, and no other."""
 PARTS = ("upper left", "upper right", "lower left", "lower right")
 CENTERS = ((40, 52), (96, 32), (32, 96), (96, 96))
 """(x, y) of a disc in each of `PARTS`, px."""
@@ -98,8 +100,8 @@ def _inside(disc: Disc) -> np.ndarray:
 
 
 def _film(rng: np.random.Generator, discs: list[Disc]) -> np.ndarray:
-    """(SIZE, SIZE), uint8: noise around 60, and 120 more inside of the discs."""
-    film = rng.normal(60, 5, (SIZE, SIZE))
+    """(SIZE, SIZE), uint8: noise, and brighter discs."""
+    film = rng.normal(GROUND, 5, (SIZE, SIZE))
     for disc in discs:
-        film[_inside(disc)] += 120
+        film[_inside(disc)] += BRIGHT
     return film.clip(0, 255).astype(np.uint8)

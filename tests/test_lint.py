@@ -123,7 +123,7 @@ def test_a_bonus_for_vision_tokens_is_flagged_where_the_policy_wrote_them(played
 def test_form_alone_is_flagged_and_rewards_for_right_answers_are_not(played):
     assert whys({"well_formed": 1.0}, played, MISTAKEN) == {"wrong pays as much as right"}
     for name in ("correct", "looked", "brief"):
-        assert not [f for f in flagged({name: 1.0}, played) if not f.right], name
+        assert not flagged({name: 1.0}, played), name
 
 
 @pytest.mark.parametrize(("consolation", "found"), [(SHARE, False), (SHARE + 0.01, True)])
