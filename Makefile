@@ -36,6 +36,7 @@ slow: $(VENV)/.test
 
 bench: $(VENV)/.test
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/bench/speed.py
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/bench/phantoms.py
 
 clean:
 	rm -rf $(VENV)
