@@ -106,7 +106,8 @@ class _Part(NamedTuple):
 
 
 def _missing(plan: Plan, have: Sequence[Result]) -> list[_Part]:
-    played = {result.key for result in have}
+    """What is still to be played; what ended by a fault of ours is, too."""
+    played = {result.key for result in have if result.stop not in FAULTS}
     parts = []
     for arm in plan.arms:
         for start in range(0, plan.count, BLOCK):

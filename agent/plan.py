@@ -51,7 +51,7 @@ class Design:
         changes += [{"views": views} for views in self.views]
         changes += [{"image": f"{name}/{level}"} for name in self.corruptions for level in LEVELS]
         changes += [{"policy": other} for other in self.beside]
-        return (main, *(main.model_copy(update=change) for change in changes))
+        return tuple(dict.fromkeys((main, *(main.model_copy(update=change) for change in changes))))
 
 
 class Plan(Frozen):

@@ -17,8 +17,10 @@ from PIL import Image as PILImage
 from agent.arms import Arm
 from agent.causes import cause
 from agent.cli import main
+from agent.commands.ask import environment
+from agent.config import load
 from agent.evaluate import EvaluationError, Result, evaluate, read_results
-from agent.plan import Design, Plan, designed, questions
+from agent.plan import Design, Plan, designed, loader, questions
 from agent.summary import compared, reports, summarise, written
 from agent.survey import survey
 from agent.trace import read
@@ -399,6 +401,17 @@ def test_a_design_names_its_arms_the_main_one_first():
     assert isinstance(design, Design)
 
 
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parent.parent / "configs").rglob("*.toml")), ids=lambda p: p.name
+)
+def test_the_configs_that_ship_are_understood(path):
+    tables = load([path])
+    assert loader(tables["task"]).__name__ == tables["task"]["name"]
+    assert "overread eval" in path.read_text().splitlines()[0] + path.read_text().splitlines()[1]
+    environment(tables.get("env", {}))
+    assert len(designed(tables["eval"]).arms("x")) > 3
+
+
 def test_too_many_faults_stop_an_evaluation(tmp_path, monkeypatch):
     (tmp_path / "fragile_lab").mkdir()
     (tmp_path / "fragile_lab" / "fragile.py").write_text(
@@ -411,6 +424,9 @@ def test_too_many_faults_stop_an_evaluation(tmp_path, monkeypatch):
     ):
         evaluate(wrong, tmp_path)
     assert all(result.cause == "fault" for result in read_results(tmp_path))
+    mended = wrong.model_copy(update={"policies": {"x": {"name": "oracle"}}})
+    evaluate(mended, tmp_path)  # what ended by a fault is played again when the run goes on
+    assert [result.cause for result in read_results(tmp_path)] == ["right"] * 40
 
 
 def test_a_truth_without_regions_has_no_wrong_place():
