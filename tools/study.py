@@ -129,9 +129,10 @@ class Source(Frozen):
 
     def plane(self, axis: int = 0, index: int = 0) -> np.ndarray:
         """The plane at `index` along `axis`: (H, W) or (H, W, 3), stored values, not to be written to."""
-        if self._read is None:
+        read = self._read  # asked for once: a private field of a record is slow to reach
+        if read is None:
             raise FileNotFoundError(f"source {self.id} was read back from a record, without its file")
-        return (_frozen if self.in_memory else _plane)(self.id, axis, index, self._read)
+        return (_frozen if self._in_memory else _plane)(self.id, axis, index, read)
 
     def values(self, axis: int = 0, index: int = 0, box: Box | None = None) -> np.ndarray:
         """A plane, or the whole pixels that `box` touches of it, in `unit`, float64."""

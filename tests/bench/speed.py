@@ -31,7 +31,7 @@ from tools.geometry import Box
 from tools.grey import Grey
 from tools.image import Image, first_view
 from tools.lookup import find
-from tools.render import _sized
+from tools.render import _kept_sized
 from tools.study import Source, _plane
 from tools.tool import Tool
 
@@ -42,7 +42,7 @@ TOOLS = {name: Tool(find("tools", name)) for name in ("zoom", "window", "slice",
 
 def use(tool: str, image: Image, **arguments: Any) -> Image:
     """The view that a tool shows, drawn anew and hashed as in an episode; the image itself where it shows none."""
-    _sized.cache_clear()
+    _kept_sized.cache_clear()
     seen = TOOLS[tool].call({"image": "img0", **arguments}, {"img0": image}).run()
     return seen.images[0] if seen.images else image
 
