@@ -9,12 +9,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from envs.datasets import Task, task_hash
+from envs.datasets import Task, split_hash, task_hash
 from envs.episode import Kind, Question, Truth
 from envs.rows import DataError, OnBad
 from tools.files import FileError
 from tools.image import Mark
-from tools.study import content_id
 
 CONSTANT: tuple[Kind, ...] = ("choice", "yes_no", "number", "count", "sequence", "open")
 """Kinds for which a constant answer can be right."""
@@ -54,8 +53,8 @@ class Content:
 
     @property
     def hash(self) -> str:
-        """The same as `envs.datasets.split_hash`."""
-        return content_id(*(hash.encode() for hash in sorted(self.hashes)))
+        """Of what is asked, shown and true: see `envs.datasets.split_hash`."""
+        return split_hash(self.hashes)
 
 
 def content(tasks: Iterable[Task], on_bad: OnBad, pixels: bool = False) -> Content:

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from envs.answers import written
-from envs.datasets import task_hash
+from envs.datasets import split_hash, task_hash
 from envs.episode import Kind, Question, Truth
 from envs.grading import Given, Grade
 from tools.geometry import Box, Frozen, Point
 from tools.image import Image, Place
 from tools.lookup import find
 from tools.mask import Mask
-from tools.study import Study, content_id
+from tools.study import Study
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
@@ -67,7 +67,7 @@ def survey(tasks: Iterable[tuple[Question, Truth]], tick: Callable[[], None] = l
         raise ValueError("the task holds no question")
     return Survey(
         count=len(kept),
-        hash=content_id(*(value.encode() for value in sorted(hashes.values()))),
+        hash=split_hash(hashes.values()),
         kinds=dict(Counter(question.kind for question, _ in kept)),
         studies=len({study for study, _ in frames}),
         tags=tuple(question.tags for question, _ in kept),

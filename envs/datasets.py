@@ -117,9 +117,9 @@ def tasks(
         raise DataError(f"{', '.join(map(str, paths))}: holds no question, or none that the settings ask for")
 
 
-def split_hash(tasks: Iterable[tuple[Question, Truth | None]]) -> str:
-    """32 hex digits over what is asked, shown and true, in any order; the same on every machine."""
-    return content_id(*sorted(task_hash(question, truth).encode() for question, truth in tasks))
+def split_hash(hashes: Iterable[str]) -> str:
+    """32 hex digits over the `task_hash` of every question of a split, in any order; the same on every machine."""
+    return content_id(*(one.encode() for one in sorted(hashes)))
 
 
 def task_hash(question: Question, truth: Truth | None) -> str:

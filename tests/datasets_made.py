@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image as PILImage
 
+from envs import datasets
+from envs.datasets import Task
+
 SIZE = 40, 30
 """(width, height) of every picture, px."""
 BAD_LINES = (b'{"question": "cut sho\n', b'["a list"]\n', b'{"question": "\xff"}\n')
@@ -203,3 +206,8 @@ def medframeqa(root: Path) -> Path:
     ]  # fmt: skip
     write_parquet(root / "data/test-00000-of-00001.parquet", records)
     return root
+
+
+def split_hash(tasks: Iterable[Task]) -> str:
+    """The hash of a split that was loaded."""
+    return datasets.split_hash(datasets.task_hash(question, truth) for question, truth in tasks)

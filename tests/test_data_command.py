@@ -11,7 +11,6 @@ from PIL import Image as PILImage
 
 from agent.cli import run
 from agent.data import ALIKE, SIDE, alike, baselines, content, fingerprint, shared, unknown_modalities
-from envs.datasets import split_hash
 from envs.rows import refuse
 from envs.tasks.discs import discs
 from envs.tasks.pmc_vqa import pmc_vqa
@@ -53,7 +52,7 @@ def test_check_tells_licence_hash_and_numbers(told, tmp_path):
     made.slake(tmp_path)
     code, out, err = told("check", "slake", "--root", tmp_path)
     assert (code, err) == (0, "")
-    for words in ("SLAKE", "CC BY 4.0", split_hash(slake(tmp_path)), "3 open, 1 yes_no", "score them apart"):
+    for words in ("SLAKE", "CC BY 4.0", made.split_hash(slake(tmp_path)), "3 open, 1 yes_no", "score them apart"):
         assert words in out
     assert "Bad rows" not in out
 
@@ -289,7 +288,7 @@ def test_the_most_alike_is_found_at_the_limit_and_not_beyond():
 
 
 def test_the_hash_of_a_described_split_is_that_of_its_tasks():
-    assert content(discs(count=3), refuse).hash == split_hash(discs(count=3))
+    assert content(discs(count=3), refuse).hash == made.split_hash(discs(count=3))
 
 
 def test_a_split_shares_all_with_itself():

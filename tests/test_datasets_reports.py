@@ -12,12 +12,13 @@ import pytest
 from agent.evaluate import Result
 from agent.summary import reports
 from envs.answers import written
-from envs.datasets import DataError, Task, card, split_hash
+from envs.datasets import DataError, Task, card
 from envs.env import ReadingEnv
 from envs.episode import Answer
 from envs.grading import Given, Grade, grade
 from envs.tasks.cxr_report import cxr_report
 from envs.tasks.radrestruct import radrestruct
+from tests import datasets_made
 from tests import grounding_made as made
 from tests.conftest import needs
 from tools.lookup import find
@@ -355,7 +356,7 @@ def test_the_truth_is_graded_right(name, tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_loaded_twice_is_the_same(name, tmp_path):
-    assert split_hash(loaded(name, tmp_path)) == split_hash(loaded(name, tmp_path))
+    assert datasets_made.split_hash(loaded(name, tmp_path)) == datasets_made.split_hash(loaded(name, tmp_path))
 
 
 @pytest.mark.parametrize("name", ["medsg", "medmultipoints", "medreginstruct"])

@@ -26,7 +26,6 @@ from envs.datasets import (
     letters,
     opened,
     place,
-    split_hash,
     unlettered,
 )
 from envs.tasks.discs import discs
@@ -444,7 +443,7 @@ def test_a_place_that_is_none_or_outside_is_refused(numbers, coordinates, told):
 
 def test_the_hash_of_a_split_is_the_same_everywhere_and_in_any_order():
     tasks = [asked(row(), id=id, text="?", study=STUDY, answer="yes", origin="o") for id in "ab"]
-    assert split_hash(tasks) == split_hash(tasks[::-1]) == "5f9a8a4db16a115e1be09220bcd4df42"
+    assert made.split_hash(tasks) == made.split_hash(tasks[::-1]) == "5f9a8a4db16a115e1be09220bcd4df42"
 
 
 @pytest.mark.parametrize(
@@ -452,7 +451,7 @@ def test_the_hash_of_a_split_is_the_same_everywhere_and_in_any_order():
 )
 def test_the_hash_of_a_split_tells_every_change_of_a_question(change):
     ((question, truth),) = discs(count=1)
-    assert split_hash([(question.model_copy(update=change), truth)]) != split_hash([(question, truth)])
+    assert made.split_hash([(question.model_copy(update=change), truth)]) != made.split_hash([(question, truth)])
 
 
 def test_the_hash_of_a_split_tells_a_change_of_the_truth_and_of_a_role():
@@ -460,7 +459,11 @@ def test_the_hash_of_a_split_tells_a_change_of_the_truth_and_of_a_role():
     other = truth.model_copy(update={"answer": "x"})
     (source,) = question.study.sources
     prior = question.model_copy(update={"study": Study(sources=(source.model_copy(update={"role": "prior"}),))})
-    hashes = {split_hash([(question, truth)]), split_hash([(question, other)]), split_hash([(prior, truth)])}
+    hashes = {
+        made.split_hash([(question, truth)]),
+        made.split_hash([(question, other)]),
+        made.split_hash([(prior, truth)]),
+    }
     assert len(hashes) == 3
 
 
@@ -599,7 +602,7 @@ def test_what_was_loaded_can_be_converted_and_loads_back(tmp_path):
         same(before, after)
     again = list(jsonl(tmp_path / "out"))
     convert(again, tmp_path / "twice")
-    assert split_hash(jsonl(tmp_path / "twice")) == split_hash(again)
+    assert made.split_hash(jsonl(tmp_path / "twice")) == made.split_hash(again)
 
 
 def test_masks_and_views_of_volumes_load_back(tmp_path):

@@ -103,6 +103,7 @@ def run(
         print(json.dumps({"run": str(folder), "summary": summary}, ensure_ascii=False))
     else:
         print_tables(found, sys.stdout, output.plain)
+    told.say(f" report {folder / 'report.html'} · every reading in {folder}")
     right = summary["arms"][plan.arms[0].name]["right"][0]
     if fail_under is not None and right < fail_under:
         print(f"error: right {right:.3f} is under {fail_under:g}", file=sys.stderr)
@@ -211,7 +212,6 @@ def _keep(folder: Path, plan: Plan, data: Survey, summary: Any, found: Sequence[
         drawn = []
     (folder / "report.md").write_text(markdown(title, facts, found), encoding="utf-8")
     (folder / "report.html").write_text(page(title, facts, found, drawn), encoding="utf-8")
-    told.say(f" report {folder / 'report.html'}")
 
 
 def _shown(table: dict[str, Any]) -> str:
