@@ -25,7 +25,7 @@ from envs.episode import (
     Turn,
     storable,
 )
-from envs.prompt import opening, system
+from envs.prompt import brief, opening, system
 from envs.score import judge, weights_of
 from envs.spaces import ObservationSpace, ReplySpace
 from tools.image import Image, Place
@@ -56,6 +56,7 @@ class ReadingEnv(gym.Env[Observation, str | Reply]):
         tools: Sequence[str] = TOOLS,
         rewards: Mapping[str, FiniteFloat] | str = REWARDS,
         dialect: str = "tags",
+        prompt: Literal["full", "brief"] = "full",
         repair: bool = True,
         tool_use: Literal["auto", "forced"] = "auto",
         seen: Callable[[Image], Image] | None = None,
@@ -69,6 +70,8 @@ class ReadingEnv(gym.Env[Observation, str | Reply]):
         self.tools = {tool.name: tool for tool in (Tool(find("tools", name)) for name in tools)}
         self.rewards = weights_of(rewards)
         self.dialect = find("envs.dialects", dialect)()
+        self.brief = prompt == "brief"
+        """Whether the policy is told the names of the tools alone, because it has been trained to use them."""
         self.repair = repair
         """Whether what only the repairing parser can read is carried out."""
         self.tool_use = tool_use
@@ -117,10 +120,11 @@ class ReadingEnv(gym.Env[Observation, str | Reply]):
         self.stepping = True
         images = tuple(image.shown() for image in question.images)
         self.stepping = False
+        tools = self.tools.values()
         self._episode = Episode(
             question=question.model_copy(update={"images": images}),
-            system=system(self.tools.values(), self.dialect.how),
-            opening=Observation(text=opening(question), images=images),
+            system=brief(tools) if self.brief else system(tools, self.dialect.how),
+            opening=Observation(text=opening(question, self.brief), images=images),
             tools=tuple(self.tools),
             seed=seed,
         )

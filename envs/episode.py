@@ -70,6 +70,13 @@ class Question(Frozen):
     """Modality, anatomy, task, language ..., to report results by."""
 
 
+class Finding(Frozen):
+    """Something that lies on a study, and what it is."""
+
+    name: str
+    place: Place
+
+
 class Truth(Frozen):
     """What is needed to judge the answer. The environment alone holds it until the episode has stopped."""
 
@@ -85,6 +92,8 @@ class Truth(Frozen):
     """How far off a number may be, as a share of the true one; None: the grader's own."""
     within: float | None = None
     """How far off a number may be in its own unit, or a point in px of the source; None: the grader's own."""
+    findings: tuple[Finding, ...] = ()
+    """All that was drawn on a made-up study, whether asked for or not: what an expert would say of it."""
 
 
 class Reply(Frozen):

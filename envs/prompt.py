@@ -31,6 +31,12 @@ ANSWER: dict[Kind, str] = {
 """How the answer to each kind of question is to be written."""
 
 
+def brief(tools: Iterable[Tool]) -> str:
+    """The instructions for a policy that has been trained to use these tools, and needs to be told no schemas."""
+    names = ", ".join(tool.name for tool in tools)
+    return f"You read medical images. Tools: {names}." if names else "You read medical images."
+
+
 def system(tools: Iterable[Tool], how: str) -> str:
     """The instructions: the role, the tools with their schemas, how to write a reply."""
     schemas = [json.dumps({"type": "function", "function": tool.schema}, ensure_ascii=False) for tool in tools]
@@ -38,8 +44,8 @@ def system(tools: Iterable[Tool], how: str) -> str:
     return "\n\n".join([ROLE, *listed, LANGUAGE, how])
 
 
-def opening(question: Question) -> str:
-    """What is shown, then the question."""
+def opening(question: Question, brief: bool = False) -> str:
+    """What is shown, then the question; how to answer is left out where it is brief."""
     shown = []
     for number, image in enumerate(question.images):
         source = next(s for s in question.study.sources if s.id == image.source)
@@ -47,7 +53,8 @@ def opening(question: Question) -> str:
     choices = [
         f"{letter}. {choice}" for letter, choice in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", question.choices, strict=False)
     ]
-    return "\n".join(filter(None, [*shown, question.text, *choices, ANSWER[question.kind]]))
+    how = "" if brief else ANSWER[question.kind]
+    return "\n".join(filter(None, [*shown, question.text, *choices, how]))
 
 
 def described(source: Source, axis: int, index: int) -> str:

@@ -1,11 +1,12 @@
 """Put a made-up study into a question and its truth."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from envs.episode import Kind, Question
+from envs.episode import Finding, Kind, Question
+from envs.phantoms.lesions import Lesion
 from envs.phantoms.series import Setting
 from tools.geometry import Box, Point
 from tools.image import Image, Place
@@ -48,6 +49,11 @@ def chosen(choices: Sequence[str], right: str) -> dict[str, Any]:
 
 def place(source: Source, shape: Box | Point, index: int = 0) -> Place:
     return Place(source=source.id, index=index, shape=shape)
+
+
+def findings(source: Source, lesions: Iterable[Lesion], factor: int) -> tuple[Finding, ...]:
+    """Small lesions, each under the name of its type."""
+    return tuple(Finding(name=lesion.kind, place=place(source, lesion.box(factor))) for lesion in lesions)
 
 
 def written(regions: Sequence[Place]) -> str:

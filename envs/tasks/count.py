@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from envs.episode import Question, Truth
-from envs.phantoms.asking import asked, one_of, place
+from envs.phantoms.asking import asked, findings, one_of
 from envs.phantoms.film import film, first_view, kind_drawn, pixel_mm, scattered, source
 from envs.phantoms.series import Background, Setting, checked, series
 
@@ -38,5 +38,5 @@ def _count(setting: Setting, number: int, rng: np.random.Generator) -> tuple[Que
     picture = source(plate.painted(rng, lesions), plate.unit, spacing_mm=(mm, mm), modality=plate.tags["modality"])
     text = one_of(rng, WORDINGS, alike=alike, kind=kind)
     question = asked(setting, number, text, "count", [picture], [first_view(picture, setting)], plate.tags)
-    regions = tuple(place(picture, lesion.box(plate.factor)) for lesion in lesions[:those])
-    return question, Truth(answer=str(those), regions=regions)
+    seen = findings(picture, lesions, plate.factor)
+    return question, Truth(answer=str(those), regions=tuple(finding.place for finding in seen[:those]), findings=seen)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from envs.episode import Question, Truth
-from envs.phantoms.asking import asked, chosen, one_of, place
+from envs.phantoms.asking import asked, chosen, findings, one_of
 from envs.phantoms.film import film, first_view, kind_drawn, pixel_mm, scattered, source
 from envs.phantoms.series import Background, Setting, checked, series
 
@@ -60,9 +60,10 @@ def _hierarchy(setting: Setting, number: int, rng: np.random.Generator) -> tuple
     question = asked(
         setting, number, text, "choice" if level else "yes_no", [picture], [first_view(picture, setting)], tags, choices
     )
-    regions = (place(picture, lesions[0].box(plate.factor)),) if there else ()
+    seen = findings(picture, lesions, plate.factor)
+    regions = (seen[0].place,) if there else ()
     if level == 0:
-        return question, Truth(answer="yes" if there else "no", regions=regions)
+        return question, Truth(answer="yes" if there else "no", regions=regions, findings=seen)
     middle = setting.view_px / 2
     where = QUADRANTS[2 * (lesions[0].y > middle) + (lesions[0].x > middle)] if there else NONE
-    return question, Truth(**chosen(choices, where), regions=regions)
+    return question, Truth(**chosen(choices, where), regions=regions, findings=seen)

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from envs.episode import Question, Truth
-from envs.phantoms.asking import asked, one_of, place, written
+from envs.phantoms.asking import asked, findings, one_of, place, written
 from envs.phantoms.film import film, first_view, kind_drawn, pixel_mm, scattered, source
 from envs.phantoms.series import Background, Setting, among, checked, series
 
@@ -64,4 +64,5 @@ def _locate(
     tags = plate.tags | {"asked": "all" if several else "one"}
     question = asked(setting, number, text, answer, [picture], [first_view(picture, setting)], tags)
     within = float(plate.factor) if answer == "points" else None
-    return question, Truth(answer=written(regions), regions=regions, within=within)
+    seen = findings(picture, lesions, plate.factor)
+    return question, Truth(answer=written(regions), regions=regions, within=within, findings=seen)

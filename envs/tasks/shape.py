@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from envs.episode import Question, Truth
-from envs.phantoms.asking import asked, chosen, one_of, place, shuffled
+from envs.phantoms.asking import asked, chosen, findings, one_of, shuffled
 from envs.phantoms.film import film, first_view, kind_drawn, pixel_mm, scattered, source
 from envs.phantoms.lesions import KINDS
 from envs.phantoms.series import Background, Setting, checked, series
@@ -39,4 +39,5 @@ def _shape(setting: Setting, number: int, rng: np.random.Generator) -> tuple[Que
     question = asked(
         setting, number, one_of(rng, WORDINGS), "choice", [picture], [first_view(picture, setting)], plate.tags, choices
     )
-    return question, Truth(**chosen(choices, kind), regions=(place(picture, lesion.box(plate.factor)),))
+    seen = findings(picture, [lesion], plate.factor)
+    return question, Truth(**chosen(choices, kind), regions=(seen[0].place,), findings=seen)

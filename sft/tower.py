@@ -1,0 +1,103 @@
+"""Teach a vision tower where things lie, before any word is learned.
+
+Next-token training alone is slow to find a lesion of 2 px. So the tower's own output tokens first have to tell, through
+a head that is thrown away: whether something of interest lies under the token, where exactly, and what it is. The
+targets are made from the findings of made-up studies, which are exact.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from agent.plan import questions
+from envs.episode import Question, Truth
+from envs.phantoms.lesions import KINDS
+from tools.geometry import Box, Point
+from tools.image import Image
+from tools.zoom import zoom
+
+THINGS = ("nodule", "mass", "fibres")
+"""What a token can hold the middle of."""
+CLOSE_PX, CLOSE_FACTOR = 8, 8
+"""A close look: this many px of the first view, so many times enlarged."""
+OFF_PX = 2.5
+"""How far a close look misses its middle at most, px of the first view."""
+UNKNOWN = -100
+"""A target that is not scored, as in torch's cross entropy."""
+
+
+class Look(NamedTuple):
+    """One view, and what its tokens should tell; n tokens, in the order of rows."""
+
+    pixels: np.ndarray
+    """(H, W), uint8."""
+    holds: np.ndarray
+    """[n, things] 1.0 where the middle of such a thing lies under the token."""
+    place: np.ndarray
+    """[n, 4] of that middle: across and down the token, across and down the view, each from 0 to 1; NaN: no thing."""
+    kind: int
+    """The type of the lesion of a close look; UNKNOWN on others."""
+    half_angle: float
+    """Between two fibres, radians, of a close look; NaN on others."""
+
+
+def looks(task: Mapping[str, Any], start: int, stop: int, token_px: int, seed: int = 0) -> Iterator[Look]:
+    """The first view of each question of a task, and two close looks at what lies on it."""
+    for number, (question, truth) in enumerate(questions(task, start, stop), start):
+        rng = np.random.default_rng([seed, number])
+        view, things = question.images[0], _things(question, truth)
+        yield _look(view, things, token_px)
+        small = [thing for thing in things if thing.name != "mass"]
+        for chosen in rng.permutation(len(small))[:2]:
+            yield _close(view, small[chosen], rng, token_px)
+
+
+class _Thing(NamedTuple):
+    name: str
+    """One of THINGS."""
+    middle: Point
+    """px of the view."""
+    kind: int = UNKNOWN
+    half_angle: float = math.nan
+
+
+def _things(question: Question, truth: Truth) -> list[_Thing]:
+    """All that lies on the first view."""
+    image = question.images[0]
+
+    def middle(box: Box | Point) -> Point:
+        return image.from_source.point(box.center if isinstance(box, Box) else box)
+
+    if truth.findings:
+        return [_Thing("nodule", middle(f.place.shape), KINDS.index(f.name)) for f in truth.findings]
+    at = middle(truth.regions[0].shape)
+    if question.tags.get("what") == "angle":
+        return [_Thing("fibres", at, half_angle=math.radians(float(truth.answer.split()[0])) / 2)]
+    return [_Thing("mass", at)]
+
+
+def _close(view: Image, thing: _Thing, rng: np.random.Generator, token_px: int) -> Look:
+    """A close look that has the thing nearly in its middle."""
+    x, y = thing.middle.x + rng.uniform(-OFF_PX, OFF_PX), thing.middle.y + rng.uniform(-OFF_PX, OFF_PX)
+    near = Box(x0=x - CLOSE_PX / 2, y0=y - CLOSE_PX / 2, x1=x + CLOSE_PX / 2, y1=y + CLOSE_PX / 2)
+    inside = near.intersection(view.box)
+    assert inside is not None
+    shown = zoom(view, inside, CLOSE_FACTOR).images[0]
+    at = shown.from_source.point(view.to_source.point(thing.middle))
+    return _look(shown, [thing._replace(middle=at)], token_px, thing.kind, thing.half_angle)
+
+
+def _look(
+    view: Image, things: Sequence[_Thing], token_px: int, kind: int = UNKNOWN, half_angle: float = math.nan
+) -> Look:
+    columns, rows = (max(1, round(size / token_px)) for size in (view.width, view.height))
+    holds = np.zeros((rows * columns, len(THINGS)), np.float32)
+    place = np.full((rows * columns, 4), np.nan, np.float32)
+    for thing in sorted(things, key=lambda thing: -thing.middle.y):  # the upper one of two under one token stays
+        x, y = (min(max(thing.middle.x / view.width, 0), 0.9999), min(max(thing.middle.y / view.height, 0), 0.9999))
+        token = int(y * rows) * columns + int(x * columns)
+        holds[token, THINGS.index(thing.name)] = 1
+        place[token] = (x * columns % 1, y * rows % 1, x, y)
+    return Look(view.pixels, holds, place, kind, half_angle)
