@@ -11,6 +11,7 @@ import ast
 import base64
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,10 @@ ROUND = 64
 READ = ("envs/phantoms", "envs/dialects", "envs/prompt.py", "sft/strategies")
 TOOLS = ("zoom", "segment", "measure", "orient", "tool", "tracing", "caliper", "ruler", "sides")
 """Where what the policy is told, and what experts write, is spelled out: these, and the families of phantoms."""
-VIEW_PX, PATCH = 128, 16
-"""The side of the largest image, and of what becomes one token."""
+VIEW_PX, PATCH, MERGE = 128, 8, 2
+"""The side of the largest image and of a patch, px; a token is MERGE by MERGE patches."""
+MEAN, STD = 0.25, 0.15
+"""Of the greys of made-up first views, from 0 to 1: scaled by these, a small nodule stands out by more than 1."""
 
 
 def make(folder: Path, table: Path) -> None:
@@ -70,7 +73,7 @@ def parents(ranks: dict[bytes, int], token: bytes) -> tuple[bytes, bytes]:
     """The two tokens that a token of several bytes is merged from: its bytes, merged by rank as far as they go."""
     parts = [bytes([byte]) for byte in token]
     while len(parts) > 2:
-        merged = [ranks.get(a + b, len(ranks)) for a, b in zip(parts, parts[1:], strict=False)]
+        merged = [ranks.get(a + b, len(ranks)) for a, b in pairwise(parts)]
         first = min(range(len(merged)), key=merged.__getitem__)
         parts[first : first + 2] = [parts[first] + parts[first + 1]]
     return parts[0], parts[1]
@@ -116,7 +119,7 @@ def _letters() -> dict[int, str]:
 
 def _tokenizer(ranks: dict[bytes, int], folder: Path) -> Any:
     from tokenizers import AddedToken
-    from transformers import Qwen2TokenizerFast
+    from transformers import Qwen2TokenizerFast  # type: ignore[attr-defined]  # it is made when asked for
 
     whole = bpe(ranks, sorted(ranks, key=ranks.__getitem__))
     order = sorted(ranks, key=ranks.__getitem__)
@@ -142,14 +145,14 @@ def _model(tokenizer: Any) -> Any:
     rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [6, 5, 5], "mrope_interleaved": True}
     text = {
         "vocab_size": (len(tokenizer) + ROUND - 1) // ROUND * ROUND, "hidden_size": 192, "intermediate_size": 512,
-        "num_hidden_layers": 6, "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 32,
+        "num_hidden_layers": 4, "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 32,
         "max_position_embeddings": 8192, "rope_parameters": rope, "tie_word_embeddings": True,
         "bos_token_id": other, "eos_token_id": end, "pad_token_id": other,
     }  # fmt: skip
     vision = {
-        "depth": 6, "hidden_size": 128, "intermediate_size": 384, "num_heads": 4, "patch_size": PATCH,
-        "spatial_merge_size": 1, "temporal_patch_size": 2, "out_hidden_size": 192,
-        "num_position_embeddings": (VIEW_PX // PATCH) ** 2, "deepstack_visual_indexes": [3],
+        "depth": 4, "hidden_size": 96, "intermediate_size": 288, "num_heads": 3, "patch_size": PATCH,
+        "spatial_merge_size": MERGE, "temporal_patch_size": 2, "out_hidden_size": 192,
+        "num_position_embeddings": (VIEW_PX // PATCH) ** 2, "deepstack_visual_indexes": [2],
     }  # fmt: skip
     names = {"image_token_id": "image_pad", "video_token_id": "video_pad"}
     names |= {"vision_start_token_id": "vision_start", "vision_end_token_id": "vision_end"}
@@ -167,11 +170,12 @@ def _processor(tokenizer: Any) -> Any:
     import transformers
     import trl
 
-    sizes = {"shortest_edge": PATCH**2, "longest_edge": VIEW_PX**2}
-    more = {"size": sizes, "patch_size": PATCH, "merge_size": 1, "temporal_patch_size": 2}
+    sizes = {"shortest_edge": (PATCH * MERGE) ** 2, "longest_edge": VIEW_PX**2}
+    more = {"size": sizes, "patch_size": PATCH, "merge_size": MERGE, "temporal_patch_size": 2}
+    more |= {"image_mean": [MEAN] * 3, "image_std": [STD] * 3}
     template = Path(trl.__file__).parent / "chat_templates" / "qwen3_vl.jinja"
     return transformers.Qwen3VLProcessor(
-        image_processor=transformers.Qwen2VLImageProcessor(image_mean=[0.5] * 3, image_std=[0.5] * 3, **more),
+        image_processor=transformers.Qwen2VLImageProcessor(**more),
         tokenizer=tokenizer,
         video_processor=transformers.Qwen3VLVideoProcessor(**more),
         chat_template=template.read_text(encoding="utf-8"),

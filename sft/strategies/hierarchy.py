@@ -2,7 +2,7 @@
 
 from envs.phantoms.asking import LETTERS
 from sft.strategies import Case, Plan, answer
-from sft.strategies.nodules import looked_at, listed
+from sft.strategies.nodules import listed, looked_at
 
 
 def hierarchy(case: Case) -> Plan:

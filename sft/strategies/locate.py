@@ -7,18 +7,13 @@ from sft.strategies.nodules import Seen, listed, looked_at
 
 
 def locate(case: Case) -> Plan:
-    asked, places = case.episode.question, {region.shape for region in case.truth.regions}
+    asked = case.episode.question
     single = asked.tags["asked"] == "one"
-    kind = wanted(case)
+    kind = next(finding.name for finding in case.truth.findings if finding.name in asked.text)
     seen = yield from looked_at(case, case.truth.findings, until=kind if single else "")
     those = [one for one in seen if one.kind == kind]
     written = json.dumps([_placed(one, asked.kind) for one in those])
     yield answer(f"{listed(seen)}. {_said(those)}", written)
-
-
-def wanted(case: Case) -> str:
-    """The type that is asked for."""
-    return next(finding.name for finding in case.truth.findings if finding.name in case.episode.question.text)
 
 
 def _said(those: list[Seen]) -> str:

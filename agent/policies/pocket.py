@@ -1,0 +1,44 @@
+"""The small policy that ships with the project, trained by it alone on made-up studies.
+
+What it can do and cannot is said in agent/pocket/README.md. A question that is not worded as those it was trained on
+is answered with a note that says so: it would answer anything, and be wrong.
+"""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import Field
+
+from agent.loop import Policy
+from agent.policies.local import local
+from agent.scope import in_scope, wordings
+from agent.trained import POCKET, trained
+from envs.episode import Answer, Episode, Reply
+from tools.lookup import find
+
+OUTSIDE = (
+    "This is outside what I was trained on, so I give no answer. I read made-up films with small nodules and masses, "
+    "and know questions such as: {examples} Another reader is chosen by --policy."
+)
+
+
+def pocket(
+    *,
+    temperature: Annotated[float, Field(ge=0)] = 0.0,
+    max_new_tokens: Annotated[int, Field(ge=1)] = 768,
+    seed: int = 0,
+    dialect: str = "tags",
+    on_text: Callable[[str], None] | None = None,
+) -> Policy:
+    """The policy in agent/pocket; the settings are those of `local`. Raises PolicyError where it cannot be run."""
+    families = trained(POCKET).families
+    read = local(POCKET, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed, on_text=on_text)
+    write = find("envs.dialects", dialect)().write
+    note = OUTSIDE.format(examples=" ".join(next(wordings(family)) for family in families))
+
+    async def policy(episode: Episode) -> Reply:
+        if in_scope(episode.question, families):
+            return await read(episode)
+        return Reply(text=write("The question is not worded as those I know.", (Answer(text=note),)))
+
+    return policy

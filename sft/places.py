@@ -1,0 +1,118 @@
+"""A vision tower's own tokens are asked where things lie: the head that asks, its loss, and how the tower begins.
+
+The head is a single linear map, so that what it can tell lies open in the tokens for a language model to read, too.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image as PILImage
+from torch import Tensor, nn
+
+from envs.phantoms.lesions import KINDS
+from sft.tower import THINGS, UNKNOWN, Look
+
+SPLIT = (len(THINGS), 4, len(KINDS), 2)
+"""What the head tells of a token: what it holds, where, of which type, and half an angle as (cosine, sine)."""
+RARE = 5.0
+"""How much more a token that holds something counts: few do."""
+BETA = 0.1
+"""Below this error, as a share of the view, the loss is quadratic (smooth L1)."""
+WEIGHTS = (5.0, 4.0, 1.0, 4.0)
+FLOOR = 1e-3
+"""The least variance of a direction that is whitened, as a share of the mean: less is noise."""
+SPREAD = 0.5
+"""The standard deviation of a whitened patch."""
+
+
+class Places(nn.Module):
+    """A vision tower and the head that is thrown away."""
+
+    def __init__(self, tower: Any, width: int):
+        super().__init__()
+        self.tower = tower
+        self.head = nn.Linear(width, sum(SPLIT))
+
+    def forward(
+        self,
+        pixel_values: Tensor,
+        image_grid_thw: Tensor,
+        holds: Tensor,
+        place: Tensor,
+        kind: Tensor,
+        half_angle: Tensor,
+    ) -> dict[str, Tensor]:
+        """The loss, and how well each thing is told, of n tokens of all views in order.
+
+        `holds` [n, things] and `place` [n, 4] are those of a `Look`; `kind` and `half_angle` [n] are repeated for each
+        token of a view.
+        """
+        features = self.tower(pixel_values.to(self.tower.dtype), grid_thw=image_grid_thw).pooler_output.float()
+        told = self.head(F.rms_norm(features, features.shape[-1:]))
+        return scored(told, holds, place, kind, half_angle)
+
+
+def scored(told: Tensor, holds: Tensor, place: Tensor, kind: Tensor, half_angle: Tensor) -> dict[str, Tensor]:
+    """The loss and the measures of what the head tells, [n, sum(SPLIT)]."""
+    held, where, which, turned = told.split(SPLIT, dim=-1)
+    there, typed, open_ = ~place[:, 0].isnan(), kind != UNKNOWN, ~half_angle.isnan()
+    direction = torch.stack([half_angle.cos(), half_angle.sin()], dim=-1)
+    rare = torch.full((len(THINGS),), RARE, device=told.device)
+    parts = (
+        F.binary_cross_entropy_with_logits(held, holds, pos_weight=rare) * len(THINGS),
+        F.smooth_l1_loss(where[there], place[there], beta=BETA, reduction="sum") / max(4 * int(there.sum()), 1),
+        F.cross_entropy(which[typed], kind[typed], reduction="sum") / max(int(typed.sum()), 1),
+        F.smooth_l1_loss(turned[open_], direction[open_], beta=BETA, reduction="sum") / max(2 * int(open_.sum()), 1),
+    )
+    with torch.no_grad():
+        found = (held > 0) & (holds > 0)
+        off = (where[there] - place[there]).abs()
+        measures = {
+            "found": found.sum() / holds.sum().clamp(min=1),
+            "right": found.sum() / (held > 0).sum().clamp(min=1),
+            "off_in_token": off[:, :2].mean(),
+            "off_in_view": off[:, 2:].mean(),
+            "type": (which[typed].argmax(-1) == kind[typed]).float().mean(),
+            "off_degrees": (torch.atan2(turned[open_, 1], turned[open_, 0]) - half_angle[open_]).abs().mean()
+            * (2 * 180 / math.pi),
+        }
+    return {"loss": sum(weight * part for weight, part in zip(WEIGHTS, parts, strict=True)), **measures}  # type: ignore[dict-item]
+
+
+def batch(looks: Sequence[Look], processor: Any) -> dict[str, Tensor]:
+    """Tensors of some views, as `Places` takes them; each view is prepared by the model's own image processor."""
+    seen = [processor(images=[PILImage.fromarray(look.pixels).convert("RGB")], return_tensors="pt") for look in looks]
+    sizes = torch.tensor([len(look.holds) for look in looks])
+    return {
+        "pixel_values": torch.cat([one["pixel_values"] for one in seen]),
+        "image_grid_thw": torch.cat([one["image_grid_thw"] for one in seen]),
+        "holds": torch.from_numpy(np.concatenate([look.holds for look in looks])),
+        "place": torch.from_numpy(np.concatenate([look.place for look in looks])),
+        "kind": torch.tensor([look.kind for look in looks]).repeat_interleave(sizes),
+        "half_angle": torch.tensor([look.half_angle for look in looks]).repeat_interleave(sizes),
+    }
+
+
+@torch.no_grad()
+def whiten(tower: Any, looks: Sequence[Look], processor: Any) -> None:
+    """Let the first map of a tower begin as a whitening of grey patches: what is rare in them then stands out.
+
+    A nodule of 2 px adds little to a patch, whose greys mostly go up and down together. Whitened (ZCA), all directions
+    have the same spread, and what is a bright point in the patch is a bright point in the feature. The idea for first
+    layers: arXiv:2404.00498, 3.2. Features beyond the pixels of a patch keep the values they were drawn with.
+    """
+    weight, bias = tower.patch_embed.proj.weight, tower.patch_embed.proj.bias  # [D, 3, frames, P, P], [D]
+    features, copies, pixels = weight.shape[0], weight.shape[1] * weight.shape[2], weight.shape[3] * weight.shape[4]
+    if features < pixels:
+        return
+    shown = batch(looks, processor)["pixel_values"].view(-1, copies, pixels).double().mean(dim=1)  # of all colours
+    mean = shown.mean(dim=0)
+    variances, directions = torch.linalg.eigh(torch.cov(shown.T))
+    scale = SPREAD / (variances + FLOOR * variances.mean()).sqrt()
+    white = (directions * scale) @ directions.T  # [pixels, pixels]
+    weight[:pixels] = (white / copies)[:, None, None].view(pixels, 1, 1, *weight.shape[3:]).to(weight)
+    bias[:pixels] = -(white @ mean).to(bias)

@@ -1,0 +1,107 @@
+"""The expert reads as a careful reader does, and is right."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from agent.loop import PolicyError, play
+from envs.env import ReadingEnv
+from envs.episode import Episode, ToolCall
+from envs.grading import grade
+from sft.expert import expert
+from tools.lookup import find, names
+
+FAMILIES = names("sft.strategies")
+TOOLS = ("zoom", "segment", "measure")
+
+
+def read(family: str, count: int, slips: float = 0.1, **more: object) -> list[Episode]:
+    """Demonstrations of a family, in order."""
+    tasks = list(find("envs.tasks", family)("train", count, **more))
+    truths = {question.id: truth for question, truth in tasks}
+    env = ReadingEnv(tasks, prompt="brief", tools=TOOLS)
+    policy = expert(truths.__getitem__, slips=slips)
+    return [asyncio.run(play(env, policy, question, n)) for n, (question, _) in enumerate(tasks)]
+
+
+def right(episode: Episode) -> bool:
+    assert episode.truth is not None
+    return grade(episode, episode.truth).right
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_expert_is_right_and_writes_what_the_strict_parser_reads(family):
+    episodes = read(family, 40)
+    assert np.mean([right(episode) for episode in episodes]) >= 0.95
+    assert all(turn.strict and turn.thought for episode in episodes for turn in episode.turns)
+    assert {episode.stop for episode in episodes} == {"answered"}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("difficulty", [0.0, 1.0])
+def test_it_is_right_at_every_difficulty(family, difficulty):
+    assert np.mean([right(episode) for episode in read(family, 12, difficulty=difficulty)]) >= 0.9
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "measure"])
+def test_every_nodule_that_is_looked_at_lies_within_its_close_look(family):
+    for episode in read(family, 20, slips=0):
+        assert episode.truth is not None
+        (source,) = episode.question.study.sources
+        nodules = [finding.place.shape for finding in episode.truth.findings]
+        for image in [*episode.images.values()][1:]:
+            assert image.source == source.id
+            assert any(image.window.intersection(box) == box for box in nodules)
+
+
+def test_without_slips_no_call_is_refused_and_with_them_each_is_put_right():
+    assert not any(turn.refused for episode in read("shape", 30, slips=0) for turn in episode.turns)
+    slipped = read("shape", 30, slips=1)
+    refused = [any(turn.refused for turn in episode.turns) for episode in slipped]
+    assert 5 < sum(refused) < 28  # the others look where nothing lies
+    assert all(len(episode.turns) == 3 for episode in slipped)
+    assert all(right(episode) for episode in slipped)
+    lost = [episode for episode, was in zip(slipped, refused, strict=True) if not was]
+    assert all("othing" in e.turns[1].thought or "wrong" in e.turns[1].thought for e in lost)
+
+
+def test_it_looks_at_all_at_once_or_at_one_after_the_other_and_no_further_than_it_must():
+    episodes = [e for e in read("hierarchy", 80, slips=0) if e.truth and e.truth.answer in ("yes", "A", "B", "C", "D")]
+    single = [e for e in episodes if len(e.turns[0].acts) == 1]
+    together = [e for e in episodes if len(e.turns[0].acts) > 1]
+    assert single
+    assert len(together) > len(single)
+    assert all(len(e.tool_calls) == 6 for e in together)
+    assert min(len(e.tool_calls) for e in single) < 6
+
+
+def test_a_mass_is_outlined_without_a_closer_look_or_after_one():
+    first = [e.tool_calls[0].name for e in read("measure", 60, slips=0) if e.question.tags["what"] != "angle"]
+    assert {"segment", "zoom"} == set(first)
+    assert first.count("segment") > first.count("zoom")
+
+
+def test_the_same_seed_gives_the_same_demonstration_and_another_seed_another_wording():
+    (question, truth), = find("envs.tasks", "shape")("train", 1)  # fmt: skip
+    env = ReadingEnv([(question, truth)], prompt="brief", tools=TOOLS)
+    policy = expert({question.id: truth}.__getitem__)
+    texts = [[t.reply.text for t in asyncio.run(play(env, policy, question, seed)).turns] for seed in (0, 0, *range(9))]
+    assert texts[0] == texts[1]
+    assert len({tuple(text) for text in texts}) > 2
+
+
+def test_places_are_written_in_whole_hundredths_of_the_view():
+    calls = [call for e in read("count", 5, slips=0) for call in e.tool_calls]
+    assert all(isinstance(call, ToolCall) for call in calls)
+    shares = [number / 128 * 100 for call in calls for number in call.arguments["box"]]
+    np.testing.assert_allclose(shares, np.round(shares), atol=1e-2)
+
+
+def test_without_the_truth_and_for_other_families_it_says_so():
+    with pytest.raises(PolicyError, match="knows the truth, which only made-up studies have"):
+        expert()
+    (question, truth), = find("envs.tasks", "clip")("train", 1)  # fmt: skip
+    env = ReadingEnv([(question, truth)])
+    with pytest.raises(PolicyError, match="cannot read questions of the family 'clip'; those it knows: count"):
+        asyncio.run(play(env, expert({question.id: truth}.__getitem__), question))

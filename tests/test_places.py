@@ -1,0 +1,82 @@
+"""A vision tower learns where things lie, from a start in which they stand out."""
+
+import math
+
+import pytest
+
+from tests.conftest import needs
+
+needs("torch", "torchvision", "transformers")
+
+from agent.session import load_model  # noqa: E402  (after the check that it can be)
+from sft.places import SPREAD, Places, batch, scored, whiten  # noqa: E402
+from sft.tower import looks  # noqa: E402
+
+TOKEN = 32
+"""Side of what becomes one token of a tiny Qwen3-VL, px."""
+
+
+def seen(family: str, count: int):
+    return list(looks({"name": family, "split": "train", "count": count}, 0, count, TOKEN))
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_models):
+    model, processor = load_model(tiny_models("qwen3_vl"), "cpu", "float32")
+    return model.model.visual, processor
+
+
+def test_a_look_has_a_target_for_every_feature_of_the_tower(tiny):
+    tower, processor = tiny
+    given = batch(seen("count", 2) + seen("measure", 6), processor)
+    features = tower(given["pixel_values"], grid_thw=given["image_grid_thw"]).pooler_output
+    assert len(features) == len(given["holds"]) == len(given["place"]) == len(given["kind"]) == len(given["half_angle"])
+
+
+def test_what_is_told_exactly_costs_nearly_nothing_and_is_measured_as_right(tiny):
+    import torch
+
+    given = batch(seen("count", 3) + seen("measure", 9), tiny[1])
+    holds, place, kind, half = (given[key] for key in ("holds", "place", "kind", "half_angle"))
+    which = torch.nn.functional.one_hot(kind.clamp(min=0), 4) * 40.0
+    turned = torch.stack([half.cos(), half.sin()], dim=-1).nan_to_num()
+    told = torch.cat([holds * 80 - 40, place.nan_to_num(), which, turned], dim=-1)
+    found = scored(told, holds, place, kind, half)
+    assert float(found["loss"]) < 1e-6
+    assert float(found["found"]) == float(found["right"]) == float(found["type"]) == 1
+    assert float(found["off_in_token"]) == pytest.approx(0, abs=1e-6)
+    assert float(found["off_degrees"]) == pytest.approx(0, abs=1e-3)
+    worse = scored(told.roll(1, dims=0), holds, place, kind, half)
+    assert float(worse["loss"]) > 1
+
+
+def test_views_without_types_or_angles_give_a_finite_loss_that_is_learned_from(tiny):
+    import torch
+
+    tower, processor = tiny
+    first = [look for look in seen("count", 4) if look.pixels.shape == (128, 128)]
+    model = Places(tower, 64)
+    found = model(**batch(first, processor))
+    assert math.isfinite(float(found["loss"].detach()))
+    found["loss"].backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+    assert tower.patch_embed.proj.weight.grad.abs().sum() > 0
+
+
+def test_a_whitened_tower_begins_with_patches_that_spread_alike_in_every_direction():
+    import torch
+    import transformers
+
+    processor = transformers.Qwen2VLImageProcessor(patch_size=4, merge_size=2, temporal_patch_size=2)
+    shape = {"depth": 1, "hidden_size": 32, "intermediate_size": 32, "num_heads": 1, "patch_size": 4}
+    config = transformers.Qwen3VLConfig(vision_config=shape | {"deepstack_visual_indexes": []}).vision_config
+    tower = transformers.AutoModel.from_config(config)
+    drawn = tower.patch_embed.proj.weight[16:].clone()
+    whiten(tower, seen("count", 6), processor)
+    patches = batch(seen("count", 6), processor)["pixel_values"]
+    white = tower.patch_embed(patches)[:, :16]
+    spread = torch.cov(white.T)
+    assert torch.allclose(white.mean(dim=0).detach(), torch.zeros(16), atol=1e-4)
+    assert torch.allclose(spread.diag(), torch.full((16,), SPREAD**2), rtol=0.5)
+    assert float((spread - spread.diag().diag()).abs().max()) < 0.1 * SPREAD**2
+    assert torch.equal(tower.patch_embed.proj.weight[16:], drawn)
