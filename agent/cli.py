@@ -17,6 +17,7 @@ VERBS = {
     "tools": ("agent.commands.tools:app", "List the image tools, or try one on a study."),
     "eval": ("agent.commands.eval:app", "Measure how well a policy reads, beside baselines that do not look."),
     "data": ("agent.commands.data:app", "Check, describe, show and convert data sets."),
+    "sft": ("agent.commands.sft:sft", "Teach a model to read, by demonstrations."),
     "lint": ("agent.commands.lint:lint", "Say what a reward would pay to those who cheat."),
     "play": ("agent.commands.play:play", "Be the reader yourself: the tools, the rules and the record are the same."),
     "doctor": ("agent.commands.doctor:doctor", "Say what is installed, what works, and how to get the rest."),
@@ -109,9 +110,10 @@ def run(arguments: list[str]) -> int:
 def expected() -> dict[type[Exception], tuple[int, str]]:
     """The failures that have an answer: their exit code and kind."""
     from agent.config import ConfigError
-    from agent.evaluate import EvaluationError
+    from agent.faults import PlayError
     from agent.loop import PolicyError
     from envs.rows import DataError
+    from sft.trainer import TrainingError
     from tools.files import FileError
     from tools.tool import ToolError
 
@@ -121,7 +123,8 @@ def expected() -> dict[type[Exception], tuple[int, str]]:
         ConfigError: (USAGE, "config"),
         ToolError: (USAGE, "tool"),
         PolicyError: (UNFIT, "policy"),
-        EvaluationError: (UNFIT, "evaluation"),
+        TrainingError: (GATE, "training"),
+        PlayError: (UNFIT, "playing"),
         ImportError: (UNFIT, "environment"),
         OSError: (UNFIT, "environment"),
     }

@@ -8,20 +8,20 @@ Every question counts: one whose answer cannot be read is wrong, and so is one t
 played once more; where more than 5 % of the questions remain faults, the evaluation is stopped.
 """
 
-import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from queue import Empty
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from agent import interrupts
 from agent.arms import Arm, environment, put
 from agent.causes import Cause, cause
-from agent.config import ConfigError, build
-from agent.loop import Policy, PolicyError, play_all
+from agent.config import build
+from agent.faults import Faults
+from agent.lines import appended, whole_lines
+from agent.loop import Policy, play_all
 from agent.plan import Plan, blocks
+from agent.spread import spread
 from agent.trace import Writer
 from envs.env import ReadingEnv
 from envs.episode import FAULTS, Episode, Kind, Question, Stop, Truth
@@ -31,13 +31,8 @@ from tools.geometry import Frozen
 
 BLOCK = 32
 """So many questions are held at once; one of them stands in for the next where studies are shuffled."""
-MOST_FAULTS = 0.05
 
 Done = Callable[["Result"], None]
-
-
-class EvaluationError(RuntimeError):
-    """An evaluation that cannot go on; what was played is kept."""
 
 
 class Result(Frozen):
@@ -68,31 +63,20 @@ class Result(Frozen):
 
 
 def evaluate(plan: Plan, folder: Path, workers: int = 1, done: Done = lambda result: None) -> None:
-    """Play what is missing in `folder`; `done` is told of every result as it comes. Raises EvaluationError."""
+    """Play what is missing in `folder`; `done` is told of every result as it comes. Raises PlayError."""
     missing = _missing(plan, read_results(folder))
-    with open(folder / "results.jsonl", "a", encoding="utf-8") as file:
+    with appended(folder / "results.jsonl") as add:
 
         def keep(result: Result) -> None:
-            file.write(result.model_dump_json() + "\n")
-            file.flush()
+            add(result)
             done(result)
 
-        if workers == 1:
-            interrupts.run(_play(plan, missing, folder, "w0", keep))
-        else:
-            _spread(plan, missing, folder, workers, keep)
+        spread(_play, [(plan, missing[n::workers], folder, f"w{n}") for n in range(workers)], keep)
 
 
 def read_results(folder: Path) -> list[Result]:
     """What has been played, in the order of arms and questions; a line that was broken off is left out."""
-    path = folder / "results.jsonl"
-    if not path.exists():
-        return []
-    data = path.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    if len(whole) < len(data):  # the writer was killed: what follows must begin on a line of its own
-        path.write_bytes(whole)
-    found = [Result.model_validate_json(line) for line in whole.splitlines()]
+    found = [Result.model_validate_json(line) for line in whole_lines(folder / "results.jsonl")]
     return sorted({result.key: result for result in found}.values(), key=lambda result: result.key)
 
 
@@ -123,7 +107,7 @@ async def _play(plan: Plan, parts: Sequence[_Part], folder: Path, worker: str, k
     more = {"truth_of": truths.__getitem__, "dialect": plan.env.get("dialect", "tags")}
     policies: dict[str, Policy] = {}
     with Writer(folder, worker) as writer:
-        kept = _Kept(plan, writer, keep)
+        kept = _Kept(plan, writer, keep, Faults())
         for arm, of_arm in groupby(parts, key=lambda part: part.arm):
             numbers = {part.start: part.numbers for part in of_arm}
             if arm.policy not in policies:
@@ -134,7 +118,7 @@ async def _play(plan: Plan, parts: Sequence[_Part], folder: Path, worker: str, k
                 truths.clear()
                 truths |= {question.id: truth for question, truth in block}
                 await _block(plan, arm, tasks, numbers[start], policies[arm.policy], kept)
-                kept.check()
+                kept.faults.check()
 
 
 def _left_out(problem: DataError) -> None:
@@ -148,24 +132,14 @@ class _Kept:
     plan: Plan
     writer: Writer
     told: Done
-    played: int = 0
-    faults: int = 0
-    problem: str = ""
+    faults: Faults
 
     def add(self, arm: Arm, number: int, episode: Episode, truth: Truth) -> None:
         if self.plan.keep:
             names = {"id": f"{arm.name}/{episode.question.id}", "policy": arm.policy, "group": arm.name}
             self.writer.write(episode.model_copy(update=names))
         self.told(_result(arm, number, episode, truth))
-        self.played += 1
-        if episode.stop in FAULTS:
-            self.faults, self.problem = self.faults + 1, episode.problem
-
-    def check(self) -> None:
-        """Raises EvaluationError where too much went wrong to go on."""
-        if self.faults > max(2, MOST_FAULTS * self.played):
-            last = self.problem.strip().splitlines()[-1] if self.problem else "no reason given"
-            raise EvaluationError(f"{self.faults} of {self.played} episodes ended by a fault, not by an answer: {last}")
+        self.faults.add(episode)
 
 
 async def _block(
@@ -223,44 +197,3 @@ def _result(arm: Arm, number: int, episode: Episode, truth: Truth) -> Result:
         tokens=episode.num_tokens,
         seconds=round(sum(turn.seconds for turn in episode.turns) + sum(act.seconds for act in acts), 4),
     )
-
-
-def _spread(plan: Plan, parts: Sequence[_Part], folder: Path, workers: int, keep: Done) -> None:
-    """Give every worker process its share of the questions. Raises EvaluationError where one of them fails."""
-    spawn = multiprocessing.get_context("spawn")
-    told: Any = spawn.Queue()
-    processes = [
-        spawn.Process(target=_worker, args=(plan, parts[n::workers], folder, f"w{n}", told), daemon=True)
-        for n in range(workers)
-    ]
-    for process in processes:
-        process.start()
-    try:
-        running = workers
-        while running:
-            try:
-                what = told.get(timeout=1)
-            except Empty:
-                if any(process.exitcode for process in processes):
-                    raise EvaluationError("a worker process died; start again with --resume") from None
-                continue
-            if isinstance(what, Result):
-                keep(what)
-            elif what is None:
-                running -= 1
-            else:
-                raise EvaluationError(what)
-    finally:
-        for process in processes:
-            process.terminate()
-            process.join()
-
-
-def _worker(plan: Plan, parts: Sequence[_Part], folder: Path, name: str, told: Any) -> None:
-    """What a worker process does; whatever ends it early is told in words, as the process above cannot see it."""
-    try:
-        interrupts.run(_play(plan, parts, folder, name, told.put))
-    except (EvaluationError, ConfigError, PolicyError, OSError, ValueError) as error:
-        told.put(str(error))
-    else:
-        told.put(None)

@@ -94,7 +94,7 @@ def questions(
 
     Raises ConfigError where the task or a setting is wrong, DataError where a row is, and `on_bad` refuses it.
     """
-    if not _begins_anywhere(task):
+    if not begins_anywhere(task):
         return islice(build("envs.tasks", task, on_bad=on_bad), start, stop)
     takes = inspect.signature(loader(task)).parameters
     first, number = task.get("start", takes["start"].default), task.get("count", takes["count"].default)
@@ -108,9 +108,9 @@ def blocks(
     task: Mapping[str, Any], starts: Iterable[int], size: int, on_bad: OnBad = refuse
 ) -> Iterator[tuple[int, list[tuple[Question, Truth]]]]:
     """The blocks of `size` questions that begin at `starts`, which rise; a file is read once for all of them."""
-    stream, at = iter(()) if _begins_anywhere(task) else questions(task, on_bad=on_bad), 0
+    stream, at = iter(()) if begins_anywhere(task) else questions(task, on_bad=on_bad), 0
     for start in starts:
-        if _begins_anywhere(task):
+        if begins_anywhere(task):
             yield start, list(questions(task, start, start + size))
             continue
         for _ in islice(stream, start - at):
@@ -119,7 +119,8 @@ def blocks(
         at = start + size
 
 
-def _begins_anywhere(task: Mapping[str, Any]) -> bool:
+def begins_anywhere(task: Mapping[str, Any]) -> bool:
+    """Whether question n of a task can be made without those before it."""
     return {"start", "count"} <= inspect.signature(loader(task)).parameters.keys()
 
 

@@ -28,8 +28,7 @@ def load_model(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise PolicyError(f"no device {device!r} here; there is: cpu")
-    if attention == "auto":
-        attention = "flash_attention_2" if device.startswith("cuda") and _flash() else "sdpa"
+    attention = attention_on(device, attention)
     wanted: dict[str, Any] = {"dtype": dtype, "attn_implementation": attention, "local_files_only": True}
     try:
         model: Any = AutoModelForImageTextToText.from_pretrained(folder, **wanted)
@@ -39,12 +38,15 @@ def load_model(
     return model.to(device).eval(), processor
 
 
-def _flash() -> bool:
+def attention_on(device: str, wanted: str = "auto") -> str:
+    """The attention that is used on a device; "auto": FlashAttention 2 on a GPU where it is installed, else torch's."""
+    if wanted != "auto":
+        return wanted
     try:
         import flash_attn  # noqa: F401
     except ImportError:
-        return False
-    return True
+        return "sdpa"
+    return "flash_attention_2" if device.startswith("cuda") else "sdpa"
 
 
 @dataclass
@@ -68,6 +70,7 @@ class Session:
 
     def __init__(self, model: Any, processor: Any, chat: Chat):
         self.model, self.processor, self.chat = model, processor, chat
+        self._plain = model.get_base_model() if hasattr(model, "get_base_model") else model  # within its adapters
         self._read = _Read()
 
     def read(self, prompt: Rendered) -> Any:
@@ -121,5 +124,5 @@ class Session:
         if not grids:
             return torch.arange(ids.shape[1], device=ids.device).expand(3, 1, -1)
         kinds = (ids == self.chat.pad).int()
-        places, _ = self.model.model.get_rope_index(ids, mm_token_type_ids=kinds, image_grid_thw=torch.stack(grids))
+        places, _ = self._plain.model.get_rope_index(ids, mm_token_type_ids=kinds, image_grid_thw=torch.stack(grids))
         return places

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from agent.coordinates import Coordinates
 from envs import answers
 from envs.dialects import Dialect
-from envs.episode import Action, Answer, Episode, Kind, ToolCall, Turn
+from envs.episode import Action, Answer, Episode, Kind, Phase, Span, ToolCall, Turn
 from tools.geometry import Box, Point, scaling
 from tools.tool import Size, Tool
 
@@ -40,7 +40,14 @@ def _written(turn: Turn, actions: tuple[Action, ...], canvas: tuple[Size, ...], 
     text = dialect.write(turn.thought, said)
     reply = turn.reply.model_copy(update={"text": text, "canvas": canvas})
     acts = tuple(act.model_copy(update={"action": action}) for act, action in zip(turn.acts, said, strict=True))
-    return turn.model_copy(update={"reply": reply, "acts": acts, "spans": dialect.strict(text).spans})
+    return turn.model_copy(update={"reply": reply, "acts": acts, "spans": _spans(turn, text, dialect)})
+
+
+def _spans(turn: Turn, text: str, dialect: Dialect) -> tuple[Span, ...]:
+    """The phases of the text, in which a rethought stays one."""
+    thought: Phase = "rethink" if any(span.phase == "rethink" for span in turn.spans) else "think"
+    spans = dialect.strict(text).spans
+    return tuple(span.model_copy(update={"phase": thought}) if span.phase == "think" else span for span in spans)
 
 
 def _action(action: Action, sizes: Mapping[str, tuple[Size, Size]], tools: Mapping[str, Tool], kind: Kind) -> Action:

@@ -126,7 +126,8 @@ def task_hash(question: Question, truth: Truth | None) -> str:
     """32 hex digits over one question, the content of its pictures, and the truth."""
     roles = [source.role for source in question.study.sources]
     said = [question.id, question.kind, question.text, *question.choices, question.study.id, *roles]
-    whole = [*said, truth.model_dump_json() if truth else ""]
+    judged = truth.model_dump_json(exclude={"findings"}) if truth else ""  # findings decide nothing
+    whole = [*said, judged]
     return content_id(*(f"{len(part)}:{part}".encode() for part in whole))
 
 

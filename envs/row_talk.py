@@ -1,7 +1,7 @@
 """Conversations, as rows of data sets hold them: what is asked, what is answered, and the regions both speak of."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from envs.rows import Row
@@ -18,6 +18,8 @@ class Exchange(NamedTuple):
     answered: str
     message: dict[str, Any]
     """All that the row says of the question."""
+    reply: dict[str, Any]
+    """All that the row says of the answer."""
 
     @property
     def question(self) -> str:
@@ -25,16 +27,17 @@ class Exchange(NamedTuple):
         return re.sub(r"\s*<image>\s*", " ", self.asked).strip()
 
 
-def exchanges(row: Row) -> list[Exchange]:
+def exchanges(row: Row, speakers: Mapping[str, str] = SPEAKERS) -> list[Exchange]:
     """The exchanges of "conversations" ([{"from", "value"}]) or of "messages" ([{"role", "content"}]).
 
-    What the system says is left out. Raises DataError where questions and answers do not take turns.
+    `speakers` says what each who may speak does. What the system says is left out. Raises DataError where questions and
+    answers do not take turns.
     """
-    said = [_said(row, item) for item in row.listed("conversations", "messages")]
+    said = [_said(row, item, speakers) for item in row.listed("conversations", "messages")]
     said = [turn for turn in said if turn[0] != "sets the scene"]
     if not said or [speaker for speaker, *_ in said] != ["asks", "answers"] * (len(said) // 2):
         raise row.bad("its conversation is not question and answer in turn")
-    return [Exchange(a[1], b[1], a[2]) for a, b in zip(said[::2], said[1::2], strict=True)]
+    return [Exchange(a[1], b[1], a[2], b[2]) for a, b in zip(said[::2], said[1::2], strict=True)]
 
 
 def numbered(text: str, pattern: re.Pattern[str], places: Callable[[str], Sequence[Place]]) -> tuple[str, list[Place]]:
@@ -64,13 +67,13 @@ def drawn(study: Study, places: Sequence[Place]) -> list[Image]:
     return views
 
 
-def _said(row: Row, item: Any) -> tuple[str, str, dict[str, Any]]:
+def _said(row: Row, item: Any, speakers: Mapping[str, str]) -> tuple[str, str, dict[str, Any]]:
     """Who speaks, what, and the whole message."""
     if not isinstance(item, dict):
         raise row.bad(f"its conversation holds {type(item).__name__}, not a message")
-    who, text = item.get("from", item.get("role")), item.get("value", item.get("content"))
-    if who not in SPEAKERS:
-        raise row.bad(f"{str(who)[:40]!r} speaks in its conversation; those who may: {', '.join(SPEAKERS)}")
+    who, text = str(item.get("from", item.get("role"))), item.get("value", item.get("content"))
+    if who not in speakers:
+        raise row.bad(f"{who[:40]!r} speaks in its conversation; those who may: {', '.join(speakers)}")
     if isinstance(text, bool) or not isinstance(text, str | int | float):
         raise row.bad(f"a message of its conversation holds {type(text).__name__}, not text")
-    return SPEAKERS[who], str(text).strip(), item
+    return speakers[who], str(text).strip(), item

@@ -80,7 +80,7 @@ def scored(told: Tensor, holds: Tensor, place: Tensor, kind: Tensor, half_angle:
             "off_degrees": (torch.atan2(turned[open_, 1], turned[open_, 0]) - half_angle[open_]).abs().mean()
             * (2 * 180 / math.pi),
         }
-    return {"loss": sum(weight * part for weight, part in zip(WEIGHTS, parts, strict=True)), **measures}  # type: ignore[dict-item]
+    return {"loss": sum(weight * part for weight, part in zip(WEIGHTS, parts, strict=True)), **measures}
 
 
 def batch(looks: Sequence[Look], processor: Any) -> dict[str, Tensor]:
@@ -95,6 +95,23 @@ def batch(looks: Sequence[Look], processor: Any) -> dict[str, Tensor]:
         "kind": torch.tensor([look.kind for look in looks]).repeat_interleave(sizes),
         "half_angle": torch.tensor([look.half_angle for look in looks]).repeat_interleave(sizes),
     }
+
+
+@torch.no_grad()
+def spread_positions(tower: Any) -> None:
+    """Let the position embeddings of a tower begin as sines and cosines across and down the view.
+
+    So where a token lies is told from the start, as strongly as what it shows. Of a square grid of positions, as
+    Qwen3-VL has it, a quarter of the features each: sine and cosine across, sine and cosine down; of whole and half
+    waves (the two-dimensional embedding of arXiv:2111.06377, A.1, with these wavelengths).
+    """
+    table = tower.pos_embed.weight  # [side * side, D]
+    side, waves = math.isqrt(table.shape[0]), table.shape[1] // 4
+    along = (torch.arange(side, dtype=torch.float32) + 0.5) / side * math.pi
+    turns = along[:, None] * torch.linspace(0.5, side / 2, waves)  # [side, waves]
+    one = torch.cat([turns.sin(), turns.cos()], dim=1)  # [side, 2 waves]
+    across, down = one.expand(side, -1, -1), one[:, None].expand(-1, side, -1)
+    table[:, : 4 * waves] = SPREAD * torch.cat([across, down], dim=-1).reshape(side * side, -1).to(table)
 
 
 @torch.no_grad()

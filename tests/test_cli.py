@@ -32,10 +32,14 @@ def picture(tmp_path) -> Path:
     return path
 
 
+RULES = {"OVERREAD_POLICY__NAME": "protocol"}
+"""Read by the rules, which need no model."""
+
+
 def overread(*words: object, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [OVERREAD, *map(str, words)]
     return subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, env={**os.environ, **(env or {})}, check=False
+        command, cwd=cwd, capture_output=True, text=True, env={**os.environ, **RULES, **(env or {})}, check=False
     )
 
 
@@ -267,3 +271,31 @@ def test_doctor_says_what_is_there_and_what_is_not(tmp_path):
     states = {finding["name"]: finding["state"] for finding in json.loads(done.stdout)["findings"]}
     assert done.returncode == 0
     assert {states[name] for name in ("read", "api", "names", "codecs", "video", "runs")} == {"ok"}
+
+
+def test_a_made_up_question_is_asked_by_its_id_and_the_truth_is_told_beside_the_answer(tmp_path):
+    done = overread("ask", "--task", "shape/test/7", "--set", "env.max_turns=2", cwd=tmp_path)
+    assert "(shape/test/7)" in done.stderr
+    assert "A. cavitated  B. clustered  C. solid  D. stellate" in done.stderr
+    assert " truth D or stellate · wrong" in done.stderr  # the rules have none for it
+    told = json.loads(overread("ask", "--task", "shape/test/7", "--json", cwd=tmp_path).stdout)
+    assert (told["truth"], told["right"]) == ("D", False)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["--task", "shape"],
+            "'shape' is no made-up question; write FAMILY/SPLIT/NUMBER, as in shape/test/7, of: shape",
+        ),
+        (["--task", "slake/test/1"], "'slake/test/1' is no made-up question"),
+        (["--task", "shape/tset/1"], "shape: no split 'tset'; there are: train"),
+        (["--task", "shape/test/1", "--set", "task.colour=red"], "shape has no setting 'colour'"),
+        (["--task", "shape/test/1", "{picture}", "what?"], "leave the files and the question out"),
+    ],
+)
+def test_a_made_up_question_that_there_is_not_is_refused(words, said, picture, tmp_path):
+    done = overread("ask", *(word.format(picture=picture) for word in words), cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr

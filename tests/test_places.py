@@ -9,7 +9,7 @@ from tests.conftest import needs
 needs("torch", "torchvision", "transformers")
 
 from agent.session import load_model  # noqa: E402  (after the check that it can be)
-from sft.places import SPREAD, Places, batch, scored, whiten  # noqa: E402
+from sft.places import SPREAD, Places, batch, scored, spread_positions, whiten  # noqa: E402
 from sft.tower import looks  # noqa: E402
 
 TOKEN = 32
@@ -74,9 +74,23 @@ def test_a_whitened_tower_begins_with_patches_that_spread_alike_in_every_directi
     drawn = tower.patch_embed.proj.weight[16:].clone()
     whiten(tower, seen("count", 6), processor)
     patches = batch(seen("count", 6), processor)["pixel_values"]
-    white = tower.patch_embed(patches)[:, :16]
+    white = tower.patch_embed(patches)[:, :16].detach()
     spread = torch.cov(white.T)
-    assert torch.allclose(white.mean(dim=0).detach(), torch.zeros(16), atol=1e-4)
+    assert torch.allclose(white.mean(dim=0), torch.zeros(16), atol=1e-4)
     assert torch.allclose(spread.diag(), torch.full((16,), SPREAD**2), rtol=0.5)
     assert float((spread - spread.diag().diag()).abs().max()) < 0.1 * SPREAD**2
     assert torch.equal(tower.patch_embed.proj.weight[16:], drawn)
+
+
+def test_positions_that_begin_as_sines_tell_where_a_token_lies(tiny):
+    import torch
+
+    tower, _ = tiny
+    spread_positions(tower)
+    table = tower.pos_embed.weight.detach()
+    side = math.isqrt(len(table))
+    rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    where = torch.stack([columns.flatten(), rows.flatten()], dim=1) / side
+    told = torch.cat([table, torch.ones(len(table), 1)], dim=1)
+    linear = torch.linalg.lstsq(told, where).solution
+    assert float((told @ linear - where).abs().max()) < 0.02

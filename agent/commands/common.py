@@ -12,6 +12,7 @@ from agent.config import ConfigError, load
 
 OUTPUT = Group("Output", sort_key=8)
 SETTINGS = Group("Settings", sort_key=7)
+DEFAULT_POLICY = "protocol"
 
 
 @Parameter(name="*", group=OUTPUT)
@@ -39,12 +40,18 @@ class Settings:
     set: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = ()
     "A change such as env.max_turns=4; may be given again."
 
-    def load(self, tables: Sequence[str] = ("policy", "env"), files: Sequence[Path] = ()) -> dict[str, Any]:
-        """The settings, all read; `files` come first. Raises ConfigError for a table that is none of `tables`."""
+    def load(
+        self, tables: Sequence[str] = ("policy", "env"), files: Sequence[Path] = (), lists: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """The settings, all read; `files` come first. Raises ConfigError for a table that is none of `tables`.
+
+        Those in `lists` may be arrays of tables.
+        """
         settings = load((*files, *self.config), self.set, os.environ)
         if unknown := settings.keys() - set(tables):
             raise ConfigError(f"no table [{min(unknown)}]; there are: {', '.join(f'[{name}]' for name in tables)}")
-        if wrong := next((name for name, table in settings.items() if not isinstance(table, dict)), None):
+        tabular = {name: dict | list if name in lists else dict for name in settings}
+        if wrong := next((name for name, table in settings.items() if not isinstance(table, tabular[name])), None):
             raise ConfigError(f"{wrong} is a value, not a table; write [{wrong}] and its settings below")
         return settings
 
@@ -53,7 +60,7 @@ def policy_table(settings: dict[str, Any], name: str | None) -> dict[str, Any]:
     """The [policy] table: a name given on the command line wins; a folder is a model to be run here."""
     table = dict(settings.get("policy", {}))
     if name is None:
-        return {"name": "protocol", **table}
+        return {"name": DEFAULT_POLICY, **table}
     if os.sep in name or Path(name).is_dir():
         return {**table, "name": "local", "model": name}
     return {**table, "name": name} if table.get("name", name) == name else {"name": name}

@@ -40,6 +40,7 @@ For example:
     overread data check slake --root ~/data/Slake1.0 --against train
 """
 app = App(name="data", help_format="plaintext", help=HELP)
+app.command("agent.commands.data_demos:app", name="demos")
 
 DATA = Group("Data", sort_key=6)
 

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from agent.commands.halfblocks import halfblocks
-from envs.episode import NOTICE, Episode
+from envs.episode import NOTICE, Episode, Truth
+from envs.grading import grade
 from envs.prompt import described
 from envs.transcript import LABEL_WIDTH, Line, ending, lines, safe
 from tools.image import Image
@@ -65,6 +66,13 @@ class Display:
             self.console.print(Text(" … ", "dim"), end="")
         self._streaming = True
         self.console.print(Text(safe(text), "dim"), end="", soft_wrap=True)
+
+    def truth(self, episode: Episode, truth: Truth) -> None:
+        """Say what is true, and whether the answer is."""
+        judged = grade(episode, truth)
+        known = " or ".join([truth.answer, *truth.accepted])
+        style = "green" if judged.right else "yellow"
+        self.console.print(Text(f" truth {safe(known)} · {'right' if judged.right else 'wrong'}", style))
 
     def closing(self, episode: Episode, seconds: float, where: str) -> None:
         """Say how it ended and where the record is."""

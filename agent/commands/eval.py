@@ -16,13 +16,15 @@ from agent.commands.common import Output, Settings, policy_table
 from agent.commands.progress import Told
 from agent.commands.tables import print_tables
 from agent.config import ConfigError
-from agent.evaluate import EvaluationError, evaluate, read_results
+from agent.evaluate import evaluate, read_results
+from agent.faults import PlayError
 from agent.plan import Design, Plan, designed, differing, facts_of, loader, out_of_distribution, questions, stored
 from agent.report import Table, markdown, page, tables
 from agent.runs import find_run, new_run
 from agent.summary import summarise, written
 from agent.survey import Survey, survey
 from agent.trace import describe
+from agent.trained import trained_policy
 from envs.datasets import DataError, card
 from envs.episode import NOTICE
 from envs.rows import refuse
@@ -121,11 +123,12 @@ def _planned(configs: Sequence[Path], policy: str | None, settings: Settings, sk
     name = main["name"] if main["name"] != "local" else Path(str(main.get("model", "local"))).name
     policies = {name: main} | {other: chosen.get("policies", {}).get(other, {"name": other}) for other in design.beside}
     loader(chosen["task"])  # a wrong name or setting is said before anything is read
-    environment(chosen.get("env", {}))
+    rules = trained_policy(main).env | chosen.get("env", {})
+    environment(rules)
     plan = Plan(
         task=chosen["task"],
         policies=policies,
-        env=chosen.get("env", {}),
+        env=rules,
         arms=design.arms(name),
         count=0,
         at_once=design.at_once,
@@ -173,7 +176,7 @@ def _folder(plan: Plan, design: Design, data: Survey, out: Path | None, resume: 
     folder = out or new_run(runs / "eval")
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"{folder} is not empty; give another --out, or --resume it")
-    describe(folder, **facts, notice=NOTICE, versions=_versions())
+    describe(folder, **facts, notice=NOTICE, versions=versions())
     (folder / "episodes").mkdir(exist_ok=True)
     return folder
 
@@ -184,7 +187,7 @@ def _play(plan: Plan, design: Design, folder: Path, told: Told) -> None:
         with told.bar("reading", missing) as tick:
             evaluate(plan, folder, design.workers, lambda result: tick())
     except BaseException as error:
-        if not isinstance(error, EvaluationError | ConfigError):
+        if not isinstance(error, PlayError | ConfigError):
             told.say(f" what was played is kept: overread eval --resume {folder}")
         raise
 
@@ -200,7 +203,7 @@ def _keep(folder: Path, plan: Plan, data: Survey, summary: Any, found: Sequence[
         "readers": "; ".join(f"{name} ({_shown(table)})" for name, table in plan.policies.items()),
         "environment": ", ".join(f"{key} {value}" for key, value in plan.env.items()) or "as it is by default",
         "scorers": ", ".join(summary["scorers"]),
-        "versions": ", ".join(f"{name} {version}" for name, version in _versions().items()),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
     }
     title = f"{plan.arms[0].policy} on {plan.task['name']}"
     try:
@@ -218,5 +221,6 @@ def _shown(table: dict[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in table.items() if not any(word in key for word in SECRET))
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of what decides the numbers of a run."""
     return {name: version(name) for name in ("overread", "numpy", "pydicom", "scikit-image")}

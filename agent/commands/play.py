@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from agent.commands.ask import read, sorted_out
+from agent.commands.ask import brought, read, sorted_out
 from agent.commands.common import Output, Settings
 from agent.commands.display import Display
 from agent.config import ConfigError
@@ -41,4 +41,4 @@ def play(
         raise ConfigError("play asks what to do next, so it needs a terminal; use `ask` in a script")
     paths, text = sorted_out(files_and_question, role)
     display = Display(quiet=output.quiet, plain=output.plain)
-    return read(paths, text, "person", series, runs, settings, output, display)
+    return read(lambda table, view_px: brought(paths, text, series, view_px), "person", runs, settings, output, display)

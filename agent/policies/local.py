@@ -41,6 +41,21 @@ def local(
     """
     chat = chat_for(model)
     session = Session(*load_model(model, device, dtype, attention), chat)
+    return of_session(session, Path(model).name, temperature, top_p, max_new_tokens, max_context, seed, on_text)
+
+
+def of_session(
+    session: Session,
+    name: str,
+    temperature: float = 0.7,
+    top_p: float = 1.0,
+    max_new_tokens: int = 1024,
+    max_context: int | None = None,
+    seed: int = 0,
+    on_text: Callable[[str], None] | None = None,
+) -> Policy:
+    """The model of a session as a policy, called `name` in its replies; see `local`."""
+    chat = session.chat
     longest = session.model.config.get_text_config().max_position_embeddings
     room = min(max_context or longest, longest)
     worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local policy")
@@ -59,7 +74,7 @@ def local(
             token_ids=tuple(ids),
             logprobs=tuple(logprobs),
             finish=finish,
-            model_version=Path(model).name,
+            model_version=name,
             canvas=canvases(episode, chat.coordinates),
         )
 
@@ -83,8 +98,8 @@ def local(
     def drawn(episode: Episode) -> object:
         import torch
 
-        name = f"{seed} {episode.seed} {episode.question.id} {len(episode.turns)}"
-        return torch.Generator().manual_seed(int(content_id(name.encode())[:15], 16))
+        drawn_for = f"{seed} {episode.seed} {episode.question.id} {len(episode.turns)}"
+        return torch.Generator().manual_seed(int(content_id(drawn_for.encode())[:15], 16))
 
     return policy
 

@@ -1,0 +1,160 @@
+"""`overread sft`: teach a model to read, by demonstrations."""
+
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from agent.cli import DONE, GATE, INTERRUPTED, STOPPED, Stopped
+from agent.commands.common import Output, Settings
+from agent.commands.progress import Told
+from sft.settings import TABLES, Training, training
+
+LISTS = ("stage",)
+
+
+def sft(
+    config: Path,
+    resume: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    out: Path | None = None,
+    runs: Path = Path("runs"),
+    settings: Settings = Settings(),
+    output: Output = Output(),
+) -> int:
+    """Teach a model to read, by demonstrations.
+
+    For example:
+
+        overread sft configs/sft-qwen2_5-vl-7b.toml --dry-run
+        overread sft configs/sft-qwen2_5-vl-7b.toml --set stage.0.steps=200
+        overread sft configs/sft-qwen2_5-vl-7b.toml --resume
+        accelerate launch -m agent.cli sft configs/sft-qwen2_5-vl-7b.toml
+
+    What is learned by and by goes to stderr, how often it was right before and after
+    to stdout. The run folder holds config, metrics, checkpoints, what was played to
+    validate, the run card, and at the end the model: a whole folder.
+
+    Ctrl-C and SIGTERM end a training at its next step, which is kept.
+    JSON output: {"run", "model", "untrained", "trained"}; the last two are {"right",
+    "low", "high", "played"}, null where there is no [validation].
+
+    Parameters
+    ----------
+    config
+        A TOML file with [model], [lora], [env], [[stage]], [trainer], [validation] and [sft].
+    resume
+        Go on from the last checkpoint of the run folder.
+    dry_run
+        Say what the training would need, and whether it can work; nothing is trained.
+    out
+        The run folder, new or empty; RUNS/sft/<name of the config> where it is not given.
+    runs
+        Where runs are kept.
+    """
+    chosen = settings.load(TABLES, [config], LISTS)
+    if dry_run:
+        return _dry(chosen)
+    planned = training(chosen)
+    folder = out or runs / "sft" / config.stem
+    told = Told(output)
+    with _asked() as signals:
+        from sft.train import Course, Interrupted, begin
+
+        first = os.environ.get("RANK", "0") == "0"  # of those that accelerate starts, one speaks and writes
+        about = begin(planned, folder, resume) if first else {}
+        if first:
+            shutil.copyfile(config, folder / "config.toml")
+        with _lines(told if first else Told(Output(quiet=True)), planned.steps) as tell:
+            try:
+                course = Course(planned, folder, about, lambda: bool(signals), tell)
+                course.run()
+            except Interrupted:
+                told.say(f" stopped; go on with: {_again(sys.argv)}")
+                return INTERRUPTED if signals[0] == signal.SIGINT else STOPPED
+    if first:
+        _say(folder, course.ledger.validated(), planned, output)
+    return DONE
+
+
+def _dry(chosen: dict[str, Any]) -> int:
+    from sft.estimate import estimate
+
+    found = estimate(chosen)
+    print(*found.lines(), sep="\n")
+    return GATE if found.problems else DONE
+
+
+@contextmanager
+def _asked() -> Iterator[list[int]]:
+    """The signals that asked the training to end; a second one ends it at once."""
+    asked: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        if asked:
+            raise KeyboardInterrupt if number == signal.SIGINT else Stopped
+        asked.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _lines(told: Told, steps: int) -> Iterator[Any]:
+    """What each line of metrics is told to: one live line on a terminal, a line each elsewhere."""
+    if not told.live:
+        yield lambda line: told.say(f" step {line['step']}/{steps}  {_words(line)}")
+        return
+    columns = (TextColumn(" {task.fields[words]}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=told.console, transient=True) as progress:
+        task = progress.add_task("", total=steps, words="loading")
+
+        def tell(line: dict[str, Any]) -> None:
+            if "validation" in line:
+                told.say(f" step {line['step']}/{steps}  {_words(line)}")
+            progress.update(task, completed=line["step"], words=_words(line))
+
+        yield tell
+
+
+def _words(line: dict[str, Any]) -> str:
+    from sft.card import share
+
+    if "validation" in line:
+        return f"right {share(line['validation'])}"
+    phases = " ".join(f"{name} {one['accuracy']:.2f}" for name, one in line["phases"].items())
+    return (
+        f"{line['stage']}  loss {line['loss']:.3f}  {phases}  lr {line['learning_rate']:.1e}  "
+        f"{line['tokens_per_s']:.0f} tokens/s"
+    )
+
+
+def _again(arguments: list[str]) -> str:
+    said = ["overread", *arguments[1:]]
+    return " ".join(said if "--resume" in said else [*said, "--resume"])
+
+
+def _say(folder: Path, found: dict[int, dict[str, Any]], planned: Training, output: Output) -> None:
+    """How often it was right before and after."""
+    from sft.card import share
+
+    before, after = found.get(0), found.get(planned.steps)
+    if output.json:
+        told = {"run": str(folder), "model": str(folder / "model"), "untrained": before, "trained": after}
+        print(json.dumps(told, ensure_ascii=False))
+        return
+    if before and after:
+        print(f"right, of {after['played']} questions: untrained {share(before)}, trained {share(after)}")
+    print(f"model {folder / 'model'} · card {folder / 'card.md'}")

@@ -1,0 +1,122 @@
+"""The run card: what a training was made of, for people (card.md) and for programs (run.json)."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from agent.report import Table, markdown
+from sft.resolved import toml
+from sft.settings import Training
+from sft.sources import opened
+
+LIBRARIES = ("overread", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "tokenizers", "numpy")
+
+Rows = tuple[tuple[str, ...], ...]
+
+
+def data_of(training: Training) -> dict[str, Any]:
+    """The sources of every stage, by stage and number: name, hash, how many demonstrations there are."""
+    found: dict[str, Any] = {}
+    for stage in training.stages:
+        for number, data in enumerate(stage.data):
+            source = opened(data, training.env, training.own.seed)
+            told = {"name": source.name, "weight": data.weight, "count": source.count, "hash": source.hash()}
+            found[f"{stage.name}.{number}"] = told
+    return found
+
+
+def surroundings() -> dict[str, Any]:
+    """What it runs on: versions, hardware, and the commit of this code where it is a checkout."""
+    return {"versions": _versions(), "hardware": _hardware(), "commit": _commit()}
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _hardware() -> dict[str, Any]:
+    import torch
+
+    gpus = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "gpus": gpus,
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory / 2**30, 1),
+        "system": platform.platform(),
+    }
+
+
+def _commit() -> str | None:
+    """The commit, and whether anything was changed since; None where there is no checkout, or no git."""
+    home = Path(__file__).parent.parent
+    try:
+        asked = ["git", "-C", str(home), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        done = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() if (home / ".git").exists() else None
+
+
+def card(facts: Mapping[str, Any]) -> str:
+    """The run in words, from what run.json says of it."""
+    progress = facts["progress"]
+    told = {
+        "state": facts["state"],
+        "steps": f"{progress['steps']} of {facts['steps']}",
+        "demonstrations": progress["samples"],
+        "tokens": f"{progress['read']}, of which {progress['learned']} were learned from",
+        "hours": f"{progress['seconds'] / 3600:.3f}",
+        "commit": facts["commit"] or "not known",
+        **{name: _said(value) for name, value in facts["hardware"].items()},
+        "versions": ", ".join(f"{name} {number}" for name, number in facts["versions"].items()),
+    }
+    found = [
+        Table("Data", ("stage.number", "name", "count", "drawn", "weight", "hash"), _data(facts)),
+        Table("Left out", ("source", "reason", "demonstrations"), _left_out(facts)),
+        Table("Validation", ("step", "right", "95 %", "questions"), _validations(facts)),
+    ]
+    body = markdown(facts["name"], told, [table for table in found if table.rows])
+    return f"{body}\n## Settings\n\n```toml\n{toml(facts['settings'])}```\n"
+
+
+def share(found: Mapping[str, Any]) -> str:
+    """What a validation found, in words."""
+    if found["low"] is None:
+        return f"{found['right']:.3f}"
+    return f"{found['right']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+
+
+def _data(facts: Mapping[str, Any]) -> Rows:
+    drawn = facts["progress"]["sources"]
+    return _rows(
+        (key, one["name"], one["count"], drawn.get(key, 0), one["weight"], one["hash"])
+        for key, one in facts["data"].items()
+    )
+
+
+def _left_out(facts: Mapping[str, Any]) -> Rows:
+    return _rows((name, why, count) for name, reasons in facts["left_out"].items() for why, count in reasons.items())
+
+
+def _validations(facts: Mapping[str, Any]) -> Rows:
+    found = facts["validations"].items()
+    return _rows((step, f"{one['right']:.3f}", share(one).partition(" ")[2], one["played"]) for step, one in found)
+
+
+def _rows(rows: Iterable[Iterable[object]]) -> Rows:
+    return tuple(tuple(map(str, row)) for row in rows)
+
+
+def _said(value: Any) -> str:
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)

@@ -1,0 +1,94 @@
+"""What the demonstrations of a training hold: how many there are, how long they are, what of them is learned from.
+
+Not all are looked at: a sample is, spread evenly over each set, and its size is said.
+"""
+
+from collections import Counter
+
+import numpy as np
+
+from agent.config import call
+from agent.render import Chat
+from agent.translate import translated
+from envs.env import ReadingEnv
+from sft.collate import Example
+from sft.mixture import pools
+from sft.phases import NAMES
+from sft.settings import Training
+from sft.sources import Source, Unusable, opened, refusal
+from tools.geometry import Frozen
+
+LOOKED = 32
+"""Demonstrations of each set that are looked at."""
+
+
+class Census(Frozen):
+    """One set of demonstrations, as far as it was looked at."""
+
+    name: str
+    count: int
+    looked: int
+    share: float = 1.0
+    """Of the episodes of its stage, by its weight."""
+    tokens: tuple[int, ...] = ()
+    """[kept] of each demonstration that would be kept."""
+    images: tuple[int, ...] = ()
+    """[kept] those of its tokens that stand for images."""
+    learned: dict[str, float] = {}
+    """Tokens an episode that are learned from, by phase."""
+    dropped: dict[str, int] = {}
+    """Why demonstrations that were looked at would be dropped, their length apart, and how many."""
+    long: tuple[int, ...] = ()
+    """Tokens of those that are too long."""
+
+    def at(self, percent: float) -> int:
+        """So many percent of the episodes are no longer than this, tokens."""
+        return int(np.percentile(self.tokens, percent, method="higher")) if self.tokens else 0
+
+
+def census(training: Training, stage: int, chat: Chat, looked: int = LOOKED) -> list[Census]:
+    """Every set of demonstrations of a stage. Raises ConfigError where one is not there."""
+    own = training.stages[stage]
+    sources = [opened(one, training.env, training.own.seed) for one in own.data]
+    drawn = pools(sources, [one.weight for one in own.data], own.temperature, None)
+    env = call("env", ReadingEnv, training.env)
+    return [
+        _counted(source, env, chat, training.model.max_length, looked).model_copy(update={"share": pool.share})
+        for source, pool in zip(sources, drawn, strict=True)
+    ]
+
+
+def _counted(source: Source, env: ReadingEnv, chat: Chat, max_length: int, looked: int) -> Census:
+    kept: list[Example] = []
+    long: list[int] = []
+    dropped: Counter[str] = Counter()
+    numbers = sorted({int(number) for number in np.linspace(0, source.count - 1, min(source.count, looked))})
+    for number in numbers:
+        try:
+            example = _example(source, number, env, chat)
+        except Unusable as reason:
+            dropped[str(reason)] += 1
+            continue
+        if (length := len(example.rendered.ids)) > max_length:
+            long.append(length)
+        else:
+            kept.append(example)
+    phases = Counter(phase for example in kept for phase in example.phases)
+    return Census(
+        name=source.name,
+        count=source.count,
+        looked=len(numbers),
+        tokens=tuple(len(example.rendered.ids) for example in kept),
+        images=tuple(example.rendered.ids.count(chat.pad) for example in kept),
+        learned={name: phases[place] / len(kept) for place, name in enumerate(NAMES, 1) if phases[place]},
+        dropped=dict(dropped),
+        long=tuple(long),
+    )
+
+
+def _example(source: Source, number: int, env: ReadingEnv, chat: Chat) -> Example:
+    """A demonstration in tokens, however many. Raises Unusable."""
+    episode = source.episode(number)
+    if reason := refusal(episode, env):
+        raise Unusable(reason)
+    return Example.of(translated(episode, chat.coordinates, env.tools, env.dialect), chat)

@@ -1,0 +1,136 @@
+"""What has been learned from so far: one line of metrics every few steps, and what was left out and why.
+
+    <run>/metrics.jsonl     one line each logging step, one each validation
+    <run>/left_out.jsonl    one line for each demonstration that was left out
+
+Every checkpoint says how long the two files were, so that a training that goes on from it writes the same lines again.
+"""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sft.mixture import LeftOut
+from sft.phases import told
+
+METRICS, LEFT_OUT = "metrics.jsonl", "left_out.jsonl"
+
+
+class Ledger:
+    """Keeps count over all stages, and writes it down; `facts` are those of the checkpoint that is gone on from.
+
+    With several devices all count the same, and the first alone writes.
+    """
+
+    def __init__(self, folder: Path, facts: Mapping[str, Any], writes: bool = True):
+        self.folder, self.writes = folder, writes
+        self.tally: list[list[float]] = facts.get("tally", [])
+        """[phases, 3] since the last line; see `sft.phases.tallied`."""
+        self.samples: int = facts.get("samples", 0)
+        self.read: int = facts.get("read", 0)
+        self.learned: int = facts.get("learned", 0)
+        self.seconds: float = facts.get("seconds", 0.0)
+        self.sources: Counter[str] = Counter(facts.get("sources", {}))
+        self._sizes = dict(facts.get("sizes", {METRICS: 0, LEFT_OUT: 0}))
+        self._clock = time.perf_counter()
+        self._told = self.read, self.seconds
+        self._left_out: set[LeftOut] = set()
+        if writes:
+            for name, size in self._sizes.items():
+                _cut(folder / name, size)
+            self._left_out = {LeftOut(**line) for line in lines(folder / LEFT_OUT)}
+
+    def facts(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {
+            "tally": self.tally,
+            "samples": self.samples,
+            "read": self.read,
+            "learned": self.learned,
+            "seconds": round(self.seconds, 3),
+            "sources": dict(self.sources),
+            "sizes": self._sizes,
+        }
+
+    def count(self, tally: Sequence[Sequence[float]], read: int, sources: Sequence[str]) -> None:
+        """A batch: what was learned from it, how many tokens it has, and where each of its samples is from."""
+        before = self.tally or [[0.0] * len(row) for row in tally]
+        self.tally = [[a + b for a, b in zip(*rows, strict=True)] for rows in zip(before, tally, strict=True)]
+        self.read += read
+        self.samples += len(sources)
+        self.sources.update(sources)
+
+    def close(self, **also: Any) -> dict[str, Any]:
+        """Write the line of the steps since the last one, which also says `also`; returns it."""
+        found = told(self.tally)
+        self.tally = []
+        self.learned += found.pop("learned")
+        self.lap()
+        read, seconds = self.read - self._told[0], self.seconds - self._told[1]
+        self._told = self.read, self.seconds
+        line = {
+            **also,
+            **found,
+            "tokens": self.learned,
+            "samples": self.samples,
+            "seconds": round(self.seconds, 3),
+            "tokens_per_s": round(read / seconds, 1),
+        }
+        self.write(line)
+        return line
+
+    def lap(self) -> None:
+        """Count the time since the last lap as spent on training."""
+        before = self._clock
+        self.pause()
+        self.seconds += self._clock - before
+
+    def pause(self) -> None:
+        """The time since the last lap was spent on something else."""
+        self._clock = time.perf_counter()
+
+    def leave_out(self, found: Iterable[LeftOut]) -> None:
+        """Write down what was left out, each demonstration once."""
+        for one in found:
+            if one not in self._left_out:
+                self._left_out.add(one)
+                self._append(LEFT_OUT, one._asdict())
+
+    def reasons(self) -> dict[str, dict[str, int]]:
+        """How many demonstrations of each source were left out, by the reason."""
+        counted: dict[str, Counter[str]] = {}
+        for one in self._left_out:
+            counted.setdefault(one.source, Counter())[one.reason] += 1
+        return {source: dict(reasons.most_common()) for source, reasons in sorted(counted.items())}
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        self._append(METRICS, line)
+
+    def validated(self) -> dict[int, dict[str, Any]]:
+        """What each validation found, by its step."""
+        return {line["step"]: line["validation"] for line in lines(self.folder / METRICS) if "validation" in line}
+
+    def _append(self, name: str, line: Mapping[str, Any]) -> None:
+        if not self.writes:
+            return
+        data = (json.dumps(line, ensure_ascii=False) + "\n").encode()
+        with open(self.folder / name, "ab") as file:
+            file.write(data)
+        self._sizes[name] += len(data)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a file; none where there is no file."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+
+
+def _cut(path: Path, size: int) -> None:
+    """Make a file, and cut it back to so many bytes."""
+    with open(path, "ab") as file:
+        file.truncate(min(size, os.fstat(file.fileno()).st_size))

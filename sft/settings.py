@@ -1,0 +1,270 @@
+"""The config of a training, checked before anything heavy is imported."""
+
+import ast
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from difflib import get_close_matches
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, FiniteFloat
+
+from agent.config import ConfigError, call, check
+from agent.plan import loader
+from envs.env import ReadingEnv
+
+TABLES = ("model", "lora", "env", "stage", "trainer", "validation", "sft")
+Part = Literal["vision", "language"]
+Whole = Annotated[int, Field(ge=1)]
+Positive = Annotated[FiniteFloat, Field(gt=0)]
+
+OURS = {
+    "output_dir": "--out",
+    "max_steps": "stage.steps",
+    "num_train_epochs": "stage.steps",
+    "learning_rate": "stage.learning_rate",
+    "max_length": "model.max_length",
+    "model_init_kwargs": "model.dtype and model.attention",
+    "seed": "sft.seed",
+    "data_seed": "sft.seed",
+    "dataloader_num_workers": "sft.workers",
+    "save_total_limit": "sft.keep",
+    "resume_from_checkpoint": "--resume",
+    "eval_steps": "validation.every",
+    "eval_strategy": "[validation]",
+}
+"""Settings of TRL that are stated elsewhere, and where."""
+FIXED = (
+    "assistant_only_loss", "auto_find_batch_size", "completion_only_loss", "dataloader_drop_last", "dataset_kwargs",
+    "do_eval", "do_predict", "do_train", "eval_on_start", "full_determinism", "ignore_data_skip",
+    "load_best_model_at_end", "logging_strategy", "packing", "padding_free", "push_to_hub", "remove_unused_columns",
+    "save_only_model", "save_strategy", "train_sampling_strategy",
+)  # fmt: skip
+"""Settings of TRL that demonstrations, their masks or an exact resume rest on."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """The table [model]."""
+
+    path: Path
+    init: Literal["weights", "random"] = "weights"
+    """"random": the shape of the folder, its weights drawn anew."""
+    train: Literal["lora", "full"] = "lora"
+    frozen: tuple[Part, ...] = ()
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """What the weights are held in; "auto": as the folder holds them."""
+    attention: str = "auto"
+    max_length: Whole = 8192
+    """Tokens of an episode; a longer demonstration is left out, never cut."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """A table [[stage.data]]: stored demonstrations, or a task and the policy that plays it."""
+
+    weight: Positive = 1.0
+    run: Path | None = None
+    task: dict[str, Any] | None = None
+    policy: dict[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """How it is spoken of."""
+        if self.run is not None:
+            return str(self.run)
+        assert self.task is not None
+        assert self.policy is not None
+        return f"{self.task['name']}/{self.task.get('split', 'train')} by {self.policy['name']}"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A table [[stage]]."""
+
+    name: str
+    steps: Whole
+    batch: Whole
+    """Episodes an optimiser step, over all devices."""
+    learning_rate: Positive
+    data: tuple[Data, ...]
+    temperature: Positive = 1.0
+    """Of the weights: a source's share is ~ weight ** (1 / temperature)."""
+    balance: str | None = None
+    """A tag whose rarer values are drawn more often."""
+    frozen: tuple[Part, ...] | None = None
+    """Instead of the model's."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The table [validation]."""
+
+    task: dict[str, Any]
+    every: Whole = 500
+    """Steps, counted over all stages."""
+    max_new_tokens: Whole = 256
+    """Of a reply: a model that has not learned to end writes as much as it may."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """The table [sft]."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    workers: Annotated[int, Field(ge=0)] = 1
+    """Processes that make and render demonstrations, for each device; 0: none beside the training itself."""
+    keep: Whole = 2
+    """Checkpoints."""
+    accelerate: Path | None = None
+    """The file that it is launched with, so that a dry run can count the devices."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A whole config."""
+
+    model: Model
+    stages: tuple[Stage, ...]
+    lora: dict[str, Any] = field(default_factory=dict)
+    env: dict[str, Any] = field(default_factory=dict)
+    trainer: dict[str, Any] = field(default_factory=dict)
+    validation: Validation | None = None
+    own: Own = Own()
+
+    @property
+    def steps(self) -> int:
+        return sum(stage.steps for stage in self.stages)
+
+    def before(self, stage: int) -> int:
+        """Steps of the stages before this one."""
+        return sum(each.steps for each in self.stages[:stage])
+
+    def frozen(self, stage: int) -> tuple[Part, ...]:
+        """The parts that do not learn in a stage."""
+        own = self.stages[stage].frozen
+        return self.model.frozen if own is None else own
+
+
+def training(config: Mapping[str, Any]) -> Training:
+    """The training that a config states. Raises ConfigError."""
+    check("the config", config, TABLES)
+    if not config.get("stage"):
+        raise ConfigError("there is no [[stage]]: nothing would be learned")
+    if not isinstance(config["stage"], list):
+        raise ConfigError("a stage is written [[stage]], in two pairs of brackets: there may be several")
+    made = Training(
+        model=_made("model", Model, config.get("model", {})),
+        stages=tuple(_stage(number, table) for number, table in enumerate(config["stage"])),
+        lora=dict(config.get("lora", {})),
+        env=dict(config.get("env", {})),
+        trainer=dict(config.get("trainer", {})),
+        validation=_made("validation", Validation, config["validation"]) if "validation" in config else None,
+        own=_made("sft", Own, config.get("sft", {})),
+    )
+    _checked(made)
+    return made
+
+
+def _stage(number: int, table: Mapping[str, Any]) -> Stage:
+    name = f"stage.{number}"
+    sets = table.get("data") or []
+    if not isinstance(sets, list) or not sets:
+        raise ConfigError(f"{name} has no data: add [[stage.data]] with a run, or with a task and a policy")
+    data = tuple(_data(f"{name}.data.{place}", one) for place, one in enumerate(sets))
+    made: Stage = _made(name, Stage, {**table, "data": data})
+    return made
+
+
+def _data(name: str, table: Mapping[str, Any]) -> Data:
+    made: Data = _made(name, Data, table)
+    if (made.run is None) == (made.task is None) or (made.task is None) != (made.policy is None):
+        raise ConfigError(f"{name} needs either run, or task and policy")
+    if made.task is not None:
+        loader(made.task)
+    if made.policy is not None and not isinstance(made.policy.get("name"), str):
+        raise ConfigError(f"{name}.policy needs a name, such as sft.expert")
+    return made
+
+
+def _made(name: str, kind: type, table: Any) -> Any:
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{name} is a value, not a table")
+    takes = {one.name: one for one in fields(kind)}
+    check(name, table, takes)
+    missing = [key for key, one in takes.items() if one.default is MISSING and key not in table]
+    if missing:
+        raise ConfigError(f"{name} must state {missing[0]}")
+    return call(name, kind, table)
+
+
+def _checked(made: Training) -> None:
+    """Refuse what cannot work, before anything is loaded."""
+    if made.lora and made.model.train == "full":
+        raise ConfigError('[lora] is set, and model.train is "full": set it to "lora", or leave out [lora]')
+    names = [stage.name for stage in made.stages]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError(f"two stages have the name {twice!r}")
+    for stage in made.stages:
+        frozen = made.model.frozen if stage.frozen is None else stage.frozen
+        if set(frozen) == {"vision", "language"}:
+            raise ConfigError(f"stage {stage.name!r}: vision and language are both frozen, so nothing would be learned")
+    call("env", ReadingEnv, made.env)
+    if made.validation is not None:
+        loader(made.validation.task)
+    for name in made.trainer:
+        if name in OURS:
+            raise ConfigError(f"trainer.{name} is stated elsewhere: by {OURS[name]}")
+        if name in FIXED:
+            raise ConfigError(f"trainer.{name} cannot be set: how demonstrations are learned from rests on it")
+    _known("trainer", made.trainer, "trl.SFTConfig", trainer_names)
+    _known("lora", made.lora, "peft.LoraConfig", lambda: _declared("peft", ("tuners/lora/config.py", "config.py")))
+
+
+def _known(table: str, given: Mapping[str, Any], of: str, names: Callable[[], set[str]]) -> None:
+    """Refuse a setting that a library does not have; they are too many to be listed."""
+    for key in given:
+        if key not in (known := names()):
+            near = get_close_matches(key, known, 1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"{table}.{key} is no setting of {of}{meant}")
+
+
+def trainer_names() -> set[str]:
+    """The settings of trl.SFTConfig, read from its source. Raises ImportError where it is not installed."""
+    own = _declared("trl", ("trainer/base_config.py", "trainer/sft_config.py"))
+    return own | _declared("transformers", ("training_args.py",))
+
+
+def _declared(package: str, files: Iterable[str]) -> set[str]:
+    """What the classes of these files declare, without importing them: that would take seconds, and torch."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ImportError(f"a training needs {package}: pip install 'overread[train]'")
+    home = Path(spec.origin).parent
+    bodies = [node.body for file in files for node in ast.walk(_parsed(home / file)) if isinstance(node, ast.ClassDef)]
+    return {
+        line.target.id
+        for body in bodies
+        for line in body
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.target.id[0] != "_"
+    }
+
+
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def batches(training: Training, stage: Stage, devices: int) -> tuple[int, int]:
+    """(episodes that a device holds at a time, times that it does so) of a step. Raises ConfigError."""
+    each = int(training.trainer.get("per_device_train_batch_size", 0))
+    times = int(training.trainer.get("gradient_accumulation_steps", 0))
+    each = each or (stage.batch // (devices * times) if times else 1)
+    times = times or stage.batch // (devices * each)
+    if each * times * devices != stage.batch:
+        raise ConfigError(
+            f"stage {stage.name!r}: batch {stage.batch} is not {devices} devices x {each} episodes at a time "
+            f"x {times} times; change stage.batch, or trainer.per_device_train_batch_size"
+        )
+    return each, times

@@ -1,0 +1,173 @@
+"""Teach a model to read by demonstrations: stage after stage, resumable at every step.
+
+runs/sft/<name>/{run.json, config.toml, resolved.toml}     what was asked for, and what it was done with
+runs/sft/<name>/{metrics.jsonl, left_out.jsonl}            see `sft.ledger`
+runs/sft/<name>/checkpoints/<step>/                        all that is needed to go on from there
+runs/sft/<name>/episodes/ images/                          what was played to validate
+runs/sft/<name>/model/ (adapter/)                          the model at the end, a whole folder
+runs/sft/<name>/card.md                                    the run in words
+"""
+
+import gc
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from agent.chats import chat_for
+from agent.config import ConfigError
+from agent.plan import differing
+from agent.torch_setup import set_up_torch
+from agent.trace import describe
+from sft.card import card, data_of, surroundings
+from sft.checkpoints import DRAFT, drafted, read_progress, whole
+from sft.ledger import Ledger
+from sft.mixture import Mixture
+from sft.model import check_folder, freeze, load, write
+from sft.resolved import decisive, resolved, toml
+from sft.settings import Training
+from sft.trainer import arguments, trainer_class
+from sft.validation import forget, validate
+
+Tell = Callable[[dict[str, Any]], None]
+FINISHED = "finished"
+
+
+class Interrupted(RuntimeError):
+    """The training was asked to stop; what it had learned is in its last checkpoint."""
+
+
+def begin(training: Training, folder: Path, resume: bool) -> dict[str, Any]:
+    """What run.json says of a training that begins in a new folder, or goes on in its own. Raises ConfigError."""
+    settings = resolved(training)
+    facts = {"kind": "sft", "name": folder.name, "settings": settings, "data": data_of(training)}
+    facts = json.loads(json.dumps(facts))  # as they are read back
+    if resume:
+        _check_same(folder, facts)
+    elif folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"{folder} is not empty; go on in it with --resume, or give another --out")
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    (folder / "resolved.toml").write_text(toml(settings), encoding="utf-8")
+    return {**facts, "steps": training.steps}
+
+
+def _check_same(folder: Path, now: Mapping[str, Any]) -> None:
+    """Raise ConfigError where a folder holds no training, one that is finished, or one of other settings or data."""
+    try:
+        before = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        before = {}
+    if before.get("kind") != "sft":
+        raise ConfigError(f"{folder} is not the run of a training, so there is nothing to resume")
+    if before["state"] == FINISHED:
+        raise ConfigError(f"{folder} is finished, its model is {folder / 'model'}; give another --out to train again")
+    other = differing(decisive(before["settings"]), decisive(now["settings"]))
+    other += [f"data {name}" for name in differing(before["data"], now["data"])]
+    if other:
+        raise ConfigError(f"{folder} was begun with another {', '.join(other)}; set it as it was, or start a new run")
+
+
+class Course:
+    """A training on its way: what all its stages share."""
+
+    def __init__(
+        self, training: Training, folder: Path, about: Mapping[str, Any], stop: Callable[[], bool], tell: Tell
+    ):
+        set_up_torch()
+        from accelerate import PartialState
+        from transformers import AutoImageProcessor, AutoProcessor
+
+        self.training, self.folder, self.stop, self.tell = training, folder, stop, tell
+        self.checkpoints = folder / "checkpoints"
+        path = training.model.path
+        check_folder(path)
+        self.state = PartialState()
+        self.chat = chat_for(path)
+        self.processor = AutoProcessor.from_pretrained(path, local_files_only=True)
+        self.images = AutoImageProcessor.from_pretrained(path, local_files_only=True)
+        self.newest = next(reversed(whole(self.checkpoints)), None)
+        self.facts = read_progress(self.newest) if self.newest else {}
+        if self.state.is_main_process:
+            forget(folder, int(self.newest.name) if self.newest else -1)
+        self.ledger = Ledger(folder, self.facts, self.state.is_main_process)
+        self.about = {**about, **surroundings()}
+        self.record(int(self.newest.name) if self.newest else 0)
+
+    def run(self) -> None:
+        """All stages that are not done. Raises Interrupted where it was asked to stop."""
+        stage, step = self.facts.get("stage", 0), self.facts.get("step", 0)
+        if self.newest and step == self.training.stages[stage].steps:
+            stage, step = stage + 1, 0
+        while stage < len(self.training.stages):
+            self._stage(stage, resume=step > 0)
+            stage, step = stage + 1, 0
+        self._finish()
+
+    def _stage(self, stage: int, resume: bool) -> None:
+        """Train one stage; it starts from the weights of the newest checkpoint, and resumes all else too."""
+        training = self.training
+        model = load(training.model, training.own.seed, training.lora, self.newest)
+        freeze(model, training.frozen(stage), adapters=training.model.train == "lora")
+        trainer = trainer_class()(
+            Mixture(training, stage),
+            self,
+            model=model,
+            processing_class=self.processor,
+            args=arguments(training, stage, self.checkpoints / DRAFT, self.state.num_processes),
+        )
+        self.ledger.pause()
+        trainer.train(resume_from_checkpoint=str(self.newest) if resume else None)
+        self.newest = whole(self.checkpoints)[-1]
+        del trainer, model
+        gc.collect()
+
+    def between(self, trainer: Any) -> None:
+        """What is done between two steps: validate where it is time to, stop where it was asked to."""
+        try:
+            self._check()
+            self._validate(trainer.model, trainer.step)
+        except Interrupted:
+            if trainer.state.global_step and not (self.checkpoints / str(trainer.step)).exists():
+                trainer._save_checkpoint(trainer.model, None)
+            raise
+
+    def record(self, steps: int, state: str = "not finished") -> None:
+        """Write run.json and card.md anew."""
+        if not self.state.is_main_process:
+            return
+        progress = {"steps": steps, **self.ledger.facts()}
+        facts = {**self.about, "state": state, "progress": progress, "left_out": self.ledger.reasons()}
+        facts["validations"] = {str(step): found for step, found in self.ledger.validated().items()}
+        describe(self.folder, **facts)
+        (self.folder / "card.md").write_text(card(facts), encoding="utf-8")
+
+    def _check(self) -> None:
+        if self.stop():
+            raise Interrupted
+
+    def _validate(self, model: Any, step: int) -> None:
+        due = self.training.validation
+        if due is None or (step % due.every and step != self.training.steps) or step in self.ledger.validated():
+            return
+        self.ledger.lap()
+        forget(self.folder, step - 1)
+        folder = self.folder if self.state.is_main_process else None
+        found = validate(self.training, model, self.images, self.chat, step, folder, self._check)
+        self.ledger.pause()
+        line = {"step": step, "validation": found}
+        self.ledger.write(line)
+        self.tell(line)
+
+    def _finish(self) -> None:
+        """Validate once more, and write the model; one process alone can do that."""
+        if not self.state.is_main_process:
+            return
+        model = load(self.training.model, self.training.own.seed, self.training.lora, self.newest)
+        self._validate(model.to(self.state.device), self.training.steps)
+        if self.training.model.train == "lora":
+            with drafted(self.folder / "adapter") as draft:
+                model.save_pretrained(draft)
+            model = model.merge_and_unload()
+        with drafted(self.folder / "model") as draft:
+            write(model, draft, self.training.model.path)
+        self.record(self.training.steps, FINISHED)

@@ -1,0 +1,200 @@
+"""The seam to TRL: what its SFTTrainer does otherwise for us.
+
+Its data set holds the numbers of the samples; our collator makes them into batches. Its loss is its own. Between two
+steps it can be asked to do something else: validate, or stop.
+"""
+
+import json
+import math
+import os
+import signal
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from agent.config import ConfigError
+from agent.loop import PolicyError
+from agent.torch_setup import set_up_torch
+from envs.rows import DataError
+from sft.checkpoints import PROGRESS, rotate, saving, settle
+from sft.collate import CollateError, collate
+from sft.mixture import LeftOut, Mixture, MixtureError
+from sft.phases import tallied
+from sft.settings import Training, batches
+from tools.files import FileError
+
+EXPECTED = (ConfigError, PolicyError, DataError, FileError, CollateError, MixtureError, OSError)
+"""What can go wrong with a demonstration, and is told in one sentence."""
+
+
+class TrainingError(RuntimeError):
+    """A training that cannot go on; its last checkpoint stands."""
+
+
+class Batches:
+    """Turns sample numbers into a batch; what it opens stays open in its own process."""
+
+    def __init__(self, mixture: Mixture):
+        self.mixture = mixture
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"mixture": self.mixture}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        set_up_torch()  # before anything else is imported in a new process
+        for asked in (signal.SIGTERM, signal.SIGINT):  # they are the trainer's to answer, which ends its workers
+            signal.signal(asked, signal.SIG_IGN)
+        self.__dict__ |= state
+
+    @cached_property
+    def processor(self) -> Any:
+        from transformers import AutoImageProcessor
+
+        return AutoImageProcessor.from_pretrained(self.mixture.training.model.path, local_files_only=True)
+
+    def __call__(self, rows: list[dict[str, int]]) -> dict[str, Any]:
+        """The batch of `collate`, and of its samples: `names`, `sources` and what was `left_out`; or the `problem`."""
+        try:
+            samples = [self.mixture[row["number"]] for row in rows]
+            batch = collate([sample.example for sample in samples], self.mixture.chat, self.processor)
+        except EXPECTED as problem:  # a worker can hand an error on in no better way
+            return {"problem": str(problem)}
+        return batch | {
+            "names": [f"{sample.source} number {sample.number} ({sample.example.name})" for sample in samples],
+            "sources": [sample.source for sample in samples],
+            "left_out": [[*left] for sample in samples for left in sample.left_out],
+        }
+
+
+def arguments(training: Training, stage: int, folder: Path, devices: int) -> Any:
+    """trl.SFTConfig of a stage, whose checkpoints are first written to `folder`. Raises ConfigError."""
+    import torch
+    from trl import SFTConfig
+
+    each, times = batches(training, training.stages[stage], devices)
+    own = training.stages[stage]
+    workers = training.own.workers
+    usual = {
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": 0.03,
+        "logging_steps": 10,
+        "save_steps": 500,
+        "bf16": torch.cuda.is_available(),
+        "dataloader_pin_memory": torch.cuda.is_available(),
+        "report_to": "none",
+        "disable_tqdm": True,
+        "gradient_checkpointing_kwargs": {"use_reentrant": False},
+    }
+    stated = {
+        "output_dir": str(folder),
+        "max_steps": own.steps,
+        "learning_rate": own.learning_rate,
+        "per_device_train_batch_size": each,
+        "gradient_accumulation_steps": times,
+        "seed": training.own.seed + stage,
+        "max_length": None,
+        "dataset_kwargs": {"skip_prepare_dataset": True},
+        "remove_unused_columns": False,
+        "assistant_only_loss": False,
+        "train_sampling_strategy": "sequential",
+        "logging_nan_inf_filter": False,
+        "dataloader_num_workers": workers,
+        "dataloader_multiprocessing_context": "spawn" if workers else None,
+        "save_strategy": "steps",
+    }
+    try:
+        return SFTConfig(**{**usual, **training.trainer, **stated})
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None
+
+
+@cache
+def trainer_class() -> Any:
+    """The subclass of SFTTrainer; made when it is first asked for, as trl takes seconds to be imported."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # nothing is sent anywhere
+    from accelerate.utils import gather_object
+    from datasets import Dataset
+    from transformers import PrinterCallback
+    from trl import SFTTrainer
+
+    class Trainer(SFTTrainer):
+        """Trains one stage."""
+
+        def __init__(self, mixture: Mixture, course: Any, **more: Any):
+            numbers = Dataset.from_dict({"number": range(len(mixture))})
+            super().__init__(data_collator=Batches(mixture), train_dataset=numbers, **more)
+            self.remove_callback(PrinterCallback)
+            self.mixture, self.course, self.ledger = mixture, course, course.ledger
+            self.before = mixture.training.before(mixture.stage)
+            self.names: list[str] = []
+
+        @property
+        def step(self) -> int:
+            """Steps done, over all stages."""
+            return self.before + self.state.global_step
+
+        def get_batch_samples(self, *args: Any) -> Any:
+            self.course.between(self)
+            self.names = []
+            return super().get_batch_samples(*args)
+
+        def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None):  # type: ignore[no-untyped-def]
+            if "problem" in inputs:
+                raise TrainingError(inputs["problem"])
+            phases = inputs.pop("phases")
+            names, sources, left_out = (inputs.pop(key) for key in ("names", "sources", "left_out"))
+            self.names += names
+            seen = []
+
+            def watched(**given: Any) -> Any:
+                seen.append(model(**given))
+                return seen[-1]
+
+            loss = super().compute_loss(watched, inputs, return_outputs, num_items_in_batch)
+            self.finite("loss", float((loss[0] if return_outputs else loss).detach()))
+            tally = tallied(phases[:, 1:], seen[-1].log_probs, seen[-1].is_top1)
+            told = gather_object([(sources, left_out, int(inputs["attention_mask"].sum()))])
+            self.ledger.count(
+                self.accelerator.reduce(tally).tolist(),
+                sum(read for *_, read in told),
+                [source for sources, *_ in told for source in sources],
+            )
+            self.ledger.leave_out(LeftOut(*one) for _, left_out, _ in told for one in left_out)
+            return loss
+
+        def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+            norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+            if norm is not None and not self.args.fp16:
+                self.finite("length of the gradient", float(norm))
+            return norm
+
+        def finite(self, what: str, value: float) -> None:
+            """Raise TrainingError for what is no number, before it reaches the weights."""
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"step {self.step + 1}: the {what} is {value}, so nothing more can be learned; it was made of "
+                    f"{', '.join(self.names)}"
+                )
+
+        def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+            if "grad_norm" in logs:
+                more = {name: logs[name] for name in ("learning_rate", "grad_norm")}
+                self.course.tell(self.ledger.close(step=self.step, stage=self.mixture.own.name, **more))
+            super().log(logs, start_time)
+
+        def _save_checkpoint(self, model: Any, trial: Any) -> None:
+            target = self.course.checkpoints / str(self.step)
+            with saving(target):
+                super(SFTTrainer, self)._save_checkpoint(model, trial)
+                self.accelerator.wait_for_everyone()
+                if self.is_world_process_zero():
+                    draft = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
+                    self.ledger.lap()
+                    facts = {"stage": self.mixture.stage, "step": self.state.global_step, **self.ledger.facts()}
+                    (draft / PROGRESS).write_text(json.dumps(facts), encoding="utf-8")
+                    settle(draft, target)
+                    rotate(target.parent, self.mixture.training.own.keep)
+                    self.course.record(self.step)
+                self.accelerator.wait_for_everyone()
+
+    return Trainer
