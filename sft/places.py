@@ -29,35 +29,23 @@ SPREAD = 0.5
 """The standard deviation of a whitened patch."""
 
 
-class Places(nn.Module):
-    """A vision tower and the head that is thrown away."""
+def head_for(model: Any) -> nn.Linear:
+    """A new head for the vision tower of a whole model."""
+    return nn.Linear(model.config.get_text_config().hidden_size, sum(SPLIT))
 
-    def __init__(self, tower: Any, width: int):
-        super().__init__()
-        self.tower = tower
-        self.head = nn.Linear(width, sum(SPLIT))
 
-    def forward(
-        self,
-        pixel_values: Tensor,
-        image_grid_thw: Tensor,
-        holds: Tensor,
-        place: Tensor,
-        kind: Tensor,
-        half_angle: Tensor,
-    ) -> dict[str, Tensor]:
-        """The loss, and how well each thing is told, of n tokens of all views in order.
-
-        `holds` [n, things] and `place` [n, 4] are those of a `Look`; `kind` and `half_angle` [n] are repeated for each
-        token of a view.
-        """
-        features = self.tower(pixel_values.to(self.tower.dtype), grid_thw=image_grid_thw).pooler_output.float()
-        told = self.head(F.rms_norm(features, features.shape[-1:]))
-        return scored(told, holds, place, kind, half_angle)
+def told(tower: Any, head: nn.Linear, pixel_values: Tensor, image_grid_thw: Tensor) -> Tensor:
+    """[n, sum(SPLIT)] what a head tells of the n tokens that a tower makes of some views."""
+    features = tower(pixel_values.to(tower.dtype), grid_thw=image_grid_thw).pooler_output.float()
+    return head(F.rms_norm(features, features.shape[-1:]))
 
 
 def scored(told: Tensor, holds: Tensor, place: Tensor, kind: Tensor, half_angle: Tensor) -> dict[str, Tensor]:
-    """The loss and the measures of what the head tells, [n, sum(SPLIT)]."""
+    """The loss, and how well each thing is told, of what the head tells of n tokens of all views in order.
+
+    `told` is [n, sum(SPLIT)], `holds` [n, things] and `place` [n, 4] are those of a `Look`; `kind` and `half_angle`
+    [n] are repeated for each token of a view.
+    """
     held, where, which, turned = told.split(SPLIT, dim=-1)
     there, typed, open_ = ~place[:, 0].isnan(), kind != UNKNOWN, ~half_angle.isnan()
     direction = torch.stack([half_angle.cos(), half_angle.sin()], dim=-1)
@@ -84,7 +72,7 @@ def scored(told: Tensor, holds: Tensor, place: Tensor, kind: Tensor, half_angle:
 
 
 def batch(looks: Sequence[Look], processor: Any) -> dict[str, Tensor]:
-    """Tensors of some views, as `Places` takes them; each view is prepared by the model's own image processor."""
+    """Tensors of some views, as `told` and `scored` take them, prepared by the model's own image processor."""
     seen = [processor(images=[PILImage.fromarray(look.pixels).convert("RGB")], return_tensors="pt") for look in looks]
     sizes = torch.tensor([len(look.holds) for look in looks])
     return {

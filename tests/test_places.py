@@ -9,7 +9,7 @@ from tests.conftest import needs
 needs("torch", "torchvision", "transformers")
 
 from agent.session import load_model  # noqa: E402  (after the check that it can be)
-from sft.places import SPREAD, Places, batch, scored, spread_positions, whiten  # noqa: E402
+from sft.places import SPLIT, SPREAD, batch, scored, spread_positions, told, whiten  # noqa: E402
 from sft.tower import looks  # noqa: E402
 
 TOKEN = 32
@@ -40,13 +40,13 @@ def test_what_is_told_exactly_costs_nearly_nothing_and_is_measured_as_right(tiny
     holds, place, kind, half = (given[key] for key in ("holds", "place", "kind", "half_angle"))
     which = torch.nn.functional.one_hot(kind.clamp(min=0), 4) * 40.0
     turned = torch.stack([half.cos(), half.sin()], dim=-1).nan_to_num()
-    told = torch.cat([holds * 80 - 40, place.nan_to_num(), which, turned], dim=-1)
-    found = scored(told, holds, place, kind, half)
+    exact = torch.cat([holds * 80 - 40, place.nan_to_num(), which, turned], dim=-1)
+    found = scored(exact, holds, place, kind, half)
     assert float(found["loss"]) < 1e-6
     assert float(found["found"]) == float(found["right"]) == float(found["type"]) == 1
     assert float(found["off_in_token"]) == pytest.approx(0, abs=1e-6)
     assert float(found["off_degrees"]) == pytest.approx(0, abs=1e-3)
-    worse = scored(told.roll(1, dims=0), holds, place, kind, half)
+    worse = scored(exact.roll(1, dims=0), holds, place, kind, half)
     assert float(worse["loss"]) > 1
 
 
@@ -55,11 +55,12 @@ def test_views_without_types_or_angles_give_a_finite_loss_that_is_learned_from(t
 
     tower, processor = tiny
     first = [look for look in seen("count", 4) if look.pixels.shape == (128, 128)]
-    model = Places(tower, 64)
-    found = model(**batch(first, processor))
+    given, head = batch(first, processor), torch.nn.Linear(64, sum(SPLIT))
+    pixels = {name: given.pop(name) for name in ("pixel_values", "image_grid_thw")}
+    found = scored(told(tower, head, **pixels), **given)
     assert math.isfinite(float(found["loss"].detach()))
     found["loss"].backward()
-    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+    assert all(torch.isfinite(p.grad).all() for p in tower.parameters() if p.grad is not None)
     assert tower.patch_embed.proj.weight.grad.abs().sum() > 0
 
 
@@ -91,6 +92,6 @@ def test_positions_that_begin_as_sines_tell_where_a_token_lies(tiny):
     side = math.isqrt(len(table))
     rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
     where = torch.stack([columns.flatten(), rows.flatten()], dim=1) / side
-    told = torch.cat([table, torch.ones(len(table), 1)], dim=1)
-    linear = torch.linalg.lstsq(told, where).solution
-    assert float((told @ linear - where).abs().max()) < 0.02
+    known = torch.cat([table, torch.ones(len(table), 1)], dim=1)
+    linear = torch.linalg.lstsq(known, where).solution
+    assert float((known @ linear - where).abs().max()) < 0.02
