@@ -10,6 +10,7 @@ runs/sft/<name>/card.md                                    the run in words
 
 import gc
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from sft.model import check_folder, freeze, load, write
 from sft.resolved import decisive, resolved, toml
 from sft.settings import Training
 from sft.trainer import arguments, trainer_class
-from sft.validation import forget, validate
+from sft.validation import Check, forget, validate
 
 Tell = Callable[[dict[str, Any]], None]
 FINISHED = "finished"
@@ -74,22 +75,22 @@ class Course:
         self, training: Training, folder: Path, about: Mapping[str, Any], stop: Callable[[], bool], tell: Tell
     ):
         set_up_torch()
-        from accelerate import PartialState
         from transformers import AutoImageProcessor, AutoProcessor
 
         self.training, self.folder, self.stop, self.tell = training, folder, stop, tell
         self.checkpoints = folder / "checkpoints"
         path = training.model.path
         check_folder(path)
-        self.state = PartialState()
+        self.first = os.environ.get("RANK", "0") == "0"
+        """Of the processes that `accelerate launch` starts, one for each device, the first alone writes."""
         self.chat = chat_for(path)
         self.processor = AutoProcessor.from_pretrained(path, local_files_only=True)
         self.images = AutoImageProcessor.from_pretrained(path, local_files_only=True)
         self.newest = next(reversed(whole(self.checkpoints)), None)
         self.facts = read_progress(self.newest) if self.newest else {}
-        if self.state.is_main_process:
+        if self.first:
             forget(folder, int(self.newest.name) if self.newest else -1)
-        self.ledger = Ledger(folder, self.facts, self.state.is_main_process)
+        self.ledger = Ledger(folder, self.facts, self.first)
         self.about = {**about, **surroundings()}
         self.record(int(self.newest.name) if self.newest else 0)
 
@@ -106,15 +107,12 @@ class Course:
     def _stage(self, stage: int, resume: bool) -> None:
         """Train one stage; it starts from the weights of the newest checkpoint, and resumes all else too."""
         training = self.training
+        devices = int(os.environ.get("WORLD_SIZE", "1"))
+        args = arguments(training, stage, self.checkpoints / DRAFT, devices)  # first: it says who is who
         model = load(training.model, training.own.seed, training.lora, self.newest)
         freeze(model, training.frozen(stage), adapters=training.model.train == "lora")
-        trainer = trainer_class()(
-            Mixture(training, stage),
-            self,
-            model=model,
-            processing_class=self.processor,
-            args=arguments(training, stage, self.checkpoints / DRAFT, self.state.num_processes),
-        )
+        mixture = Mixture(training, stage)
+        trainer = trainer_class()(mixture, self, model=model, args=args, processing_class=self.processor)
         self.ledger.pause()
         trainer.train(resume_from_checkpoint=str(self.newest) if resume else None)
         self.newest = whole(self.checkpoints)[-1]
@@ -123,9 +121,14 @@ class Course:
 
     def between(self, trainer: Any) -> None:
         """What is done between two steps: validate where it is time to, stop where it was asked to."""
+
+        def check() -> None:
+            if trainer.anywhere(self.stop()):
+                raise Interrupted
+
         try:
-            self._check()
-            self._validate(trainer.model, trainer.step)
+            check()
+            self._validate(trainer.model, trainer.step, check)
         except Interrupted:
             if trainer.state.global_step and not (self.checkpoints / str(trainer.step)).exists():
                 trainer._save_checkpoint(trainer.model, None)
@@ -133,7 +136,7 @@ class Course:
 
     def record(self, steps: int, state: str = "not finished") -> None:
         """Write run.json and card.md anew."""
-        if not self.state.is_main_process:
+        if not self.first:
             return
         progress = {"steps": steps, **self.ledger.facts()}
         facts = {**self.about, "state": state, "progress": progress, "left_out": self.ledger.reasons()}
@@ -145,14 +148,14 @@ class Course:
         if self.stop():
             raise Interrupted
 
-    def _validate(self, model: Any, step: int) -> None:
+    def _validate(self, model: Any, step: int, check: Check) -> None:
         due = self.training.validation
         if due is None or (step % due.every and step != self.training.steps) or step in self.ledger.validated():
             return
         self.ledger.lap()
         forget(self.folder, step - 1)
-        folder = self.folder if self.state.is_main_process else None
-        found = validate(self.training, model, self.images, self.chat, step, folder, self._check)
+        folder = self.folder if self.first else None
+        found = validate(self.training, model, self.images, self.chat, step, folder, check)
         self.ledger.pause()
         line = {"step": step, "validation": found}
         self.ledger.write(line)
@@ -160,10 +163,12 @@ class Course:
 
     def _finish(self) -> None:
         """Validate once more, and write the model; one process alone can do that."""
-        if not self.state.is_main_process:
+        if not self.first:
             return
+        import torch
+
         model = load(self.training.model, self.training.own.seed, self.training.lora, self.newest)
-        self._validate(model.to(self.state.device), self.training.steps)
+        self._validate(model.to("cuda" if torch.cuda.is_available() else "cpu"), self.training.steps, self._check)
         if self.training.model.train == "lora":
             with drafted(self.folder / "adapter") as draft:
                 model.save_pretrained(draft)

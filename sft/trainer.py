@@ -112,6 +112,7 @@ def arguments(training: Training, stage: int, folder: Path, devices: int) -> Any
 def trainer_class() -> Any:
     """The subclass of SFTTrainer; made when it is first asked for, as trl takes seconds to be imported."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # nothing is sent anywhere
+    import torch
     from accelerate.utils import gather_object
     from datasets import Dataset
     from transformers import PrinterCallback
@@ -124,6 +125,8 @@ def trainer_class() -> Any:
             numbers = Dataset.from_dict({"number": range(len(mixture))})
             super().__init__(data_collator=Batches(mixture), train_dataset=numbers, **more)
             self.remove_callback(PrinterCallback)
+            if self.is_fsdp_enabled:  # the next stage, and the end, read a checkpoint as a model's folder
+                self.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
             self.mixture, self.course, self.ledger = mixture, course, course.ledger
             self.before = mixture.training.before(mixture.stage)
             self.names: list[str] = []
@@ -132,6 +135,12 @@ def trainer_class() -> Any:
         def step(self) -> int:
             """Steps done, over all stages."""
             return self.before + self.state.global_step
+
+        def anywhere(self, here: bool) -> bool:
+            """Whether it is so in any of the processes: they must do the same, or they would wait for each other."""
+            if self.accelerator.num_processes == 1:
+                return here
+            return bool(self.accelerator.reduce(torch.tensor(int(here), device=self.args.device)))
 
         def get_batch_samples(self, *args: Any) -> Any:
             self.course.between(self)
@@ -175,6 +184,10 @@ def trainer_class() -> Any:
                     f"step {self.step + 1}: the {what} is {value}, so nothing more can be learned; it was made of "
                     f"{', '.join(self.names)}"
                 )
+
+        def _maybe_log_save_evaluate(self, *args: Any, **more: Any) -> None:
+            self.control.should_log |= self.state.global_step == self.state.max_steps
+            super()._maybe_log_save_evaluate(*args, **more)
 
         def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
             if "grad_norm" in logs:

@@ -500,3 +500,14 @@ def test_memory_does_not_grow_with_the_number_of_phantoms():
     tracemalloc.stop()
     assert max(held[200:]) - max(held[:200]) < 2 * 2**20  # bytes; a film of 512 by 512 px and 12 bits takes 2**19
     assert peak < 150 * 2**20  # beside what is held, no more than a few phantoms are being made at once
+
+
+def test_all_spots_are_asked_for_and_are_to_be_seen_on_the_first_view():
+    for question, truth in find("envs.tasks", "spots")("test", 20):
+        view = question.images[0]
+        assert f"{len(truth.regions)} " in question.text
+        for finding, region in zip(truth.findings, truth.regions, strict=True):
+            assert finding.place.shape.center == region.shape
+            at = view.from_source.point(region.shape)
+            spot = view.pixels[round(at.y) - 1 : round(at.y) + 1, round(at.x) - 1 : round(at.x) + 1].mean()
+            assert spot > np.median(view.pixels[max(round(at.y) - 5, 0) :, max(round(at.x) - 5, 0) :][:10, :10]) + 15

@@ -174,7 +174,7 @@ def test_a_stage_starts_from_the_last(finished, tiny_models):
 def test_the_model_at_the_end_is_a_whole_folder(finished):
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    made, folder, _ = finished
+    _, folder, _ = finished
     check_folder(folder / "model")
     AutoProcessor.from_pretrained(folder / "model")
     model = AutoModelForImageTextToText.from_pretrained(folder / "model")
@@ -183,7 +183,7 @@ def test_the_model_at_the_end_is_a_whole_folder(finished):
 
 
 def test_it_validates_before_the_first_step_every_so_many_and_after_the_last(finished):
-    made, folder, course = finished
+    _, folder, course = finished
     found = course.ledger.validated()
     assert [*found] == [0, 2, 4, 5]
     assert all(0 <= one["low"] <= one["right"] <= one["high"] <= 1 and one["played"] == 3 for one in found.values())
@@ -219,7 +219,7 @@ def test_checkpoints_are_kept_as_asked_and_the_newest_is_one_of_them(finished):
 
 
 def test_the_card_says_what_it_was_made_of(finished):
-    made, folder, course = finished
+    made, folder, _ = finished
     facts = json.loads((folder / "run.json").read_text())
     assert (facts["kind"], facts["state"], facts["steps"]) == ("sft", "finished", 5)
     assert facts["data"]["s0.0"]["count"] == 12
@@ -301,7 +301,8 @@ def test_a_ledger_is_cut_back_to_where_a_checkpoint_was(tmp_path):
     ledger.close(step=2)
     ledger.leave_out([LeftOut("a", 4, "wrong"), LeftOut("a", 3, "wrong")])
     after = (tmp_path / "left_out.jsonl").read_text()
-    (tmp_path / "metrics.jsonl").open("a").write('{"step": 3, "los')
+    whole = (tmp_path / "metrics.jsonl").read_text()
+    (tmp_path / "metrics.jsonl").write_text(whole + '{"step": 3, "los')
 
     again = Ledger(tmp_path, facts)
     assert [line["step"] for line in lines(tmp_path)] == [1]
@@ -371,7 +372,7 @@ def test_a_stage_that_cannot_work_is_refused(tmp_path, stage, said):
 def test_a_batch_is_spread_over_devices_and_over_time(tmp_path, trainer, devices, held):
     made = training({**config(tmp_path, {"batch": 12}), "trainer": trainer})
     if held is None:
-        with pytest.raises(ConfigError, match="batch 12 is not .* devices x .* episodes at a time"):
+        with pytest.raises(ConfigError, match=r"batch 12 is not .* devices x .* episodes at a time"):
             batches(made, made.stages[0], devices)
     else:
         assert batches(made, made.stages[0], devices) == held

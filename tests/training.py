@@ -20,7 +20,7 @@ ORACLE = {"task": {"name": "shape", "count": 12}, "policy": {"name": "oracle"}}
 
 
 def config(folder: Path, *stages: dict[str, Any], **tables: Any) -> dict[str, Any]:
-    """A config of the model in a folder and of stages, each of 2 steps of 2 episodes of the oracle where they state nothing else."""
+    """A config of the model in a folder; each stage is of 2 steps of 2 episodes of the oracle, unless it says else."""
     usual = {"steps": 2, "batch": 2, "learning_rate": 1e-3, "data": [ORACLE]}
     return {
         "model": {"path": str(folder), "train": "full", "dtype": "float32", **tables.pop("model", {})},

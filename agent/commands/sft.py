@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -73,7 +74,9 @@ def sft(
         about = begin(planned, folder, resume) if first else {}
         if first:
             shutil.copyfile(config, folder / "config.toml")
-        with _lines(told if first else Told(Output(quiet=True)), planned.steps) as tell:
+        else:
+            told = Told(Output(quiet=True))
+        with _lines(told, planned.steps) as tell:
             try:
                 course = Course(planned, folder, about, lambda: bool(signals), tell)
                 course.run()
@@ -142,8 +145,10 @@ def _words(line: dict[str, Any]) -> str:
 
 
 def _again(arguments: list[str]) -> str:
-    said = ["overread", *arguments[1:]]
-    return " ".join(said if "--resume" in said else [*said, "--resume"])
+    """The command that goes on."""
+    begun = "accelerate launch -m agent.cli" if "RANK" in os.environ else "overread"
+    said = [argument for argument in arguments[1:] if argument != "--resume"]
+    return f"{begun} {shlex.join([*said, '--resume'])}"
 
 
 def _say(folder: Path, found: dict[int, dict[str, Any]], planned: Training, output: Output) -> None:
