@@ -1,10 +1,12 @@
 """Folders on disk that are whole or not there: what is half written bears another name."""
 
+import fcntl
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EWOULDBLOCK
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,17 @@ PROGRESS = "progress.json"
 
 class SaveError(OSError):
     """Something could not be written; what was whole before still is."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep a run to oneself. Raises BlockingIOError where another process is at work in it."""
+    with open(folder / ".lock", "ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(EWOULDBLOCK, "another training is at work in it", str(folder)) from None
+        yield
 
 
 @contextmanager

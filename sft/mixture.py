@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 
 from agent.chats import chat_for
-from agent.config import call
 from agent.render import Chat
 from agent.translate import translated
 from envs.env import ReadingEnv
@@ -120,8 +119,7 @@ class Mixture:
     @cached_property
     def env(self) -> ReadingEnv:
         """The rules that demonstrations must keep to."""
-        made: ReadingEnv = call("env", ReadingEnv, self.training.env)
-        return made
+        return ReadingEnv(**self.training.env)
 
     def __len__(self) -> int:
         return self.count

@@ -55,7 +55,7 @@ def _read(settings: Model, folder: Path, drawn: bool) -> Any:
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForImageTextToText
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = "cuda" if torch.cuda.is_available() and settings.dtype != "float32" else "cpu"  # none is flash there
     more: dict[str, Any] = {"dtype": settings.dtype, "attn_implementation": attention_on(device, settings.attention)}
     try:
         if not drawn:

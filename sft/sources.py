@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import trace
-from agent.config import ConfigError, build, call
+from agent.config import ConfigError, build
 from agent.loop import play
 from agent.plan import begins_anywhere, loader, questions
 from envs.env import ReadingEnv
@@ -117,7 +117,7 @@ def _fresh(data: Data, rules: Mapping[str, Any], seed: int) -> Source:
         question, truth = asked(number)
         truths.clear()
         truths[question.id] = truth
-        env = call("env", ReadingEnv, {**rules, "tasks": [(question, truth)]})
+        env = ReadingEnv([(question, truth)], **rules)
         return asyncio.run(play(env, policy, question, seed * 1_000_003 + number))
 
     def tags(tag: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ import gc
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,14 @@ from agent.plan import differing
 from agent.torch_setup import set_up_torch
 from agent.trace import describe
 from sft.card import card, data_of, surroundings
-from sft.checkpoints import DRAFT, drafted, read_progress, whole
+from sft.checkpoints import DRAFT, drafted, locked, read_progress, whole
 from sft.ledger import Ledger
 from sft.mixture import Mixture
 from sft.model import check_folder, freeze, load, write
 from sft.resolved import decisive, resolved, toml
 from sft.settings import Training
 from sft.trainer import arguments, trainer_class
-from sft.validation import Check, forget, validate
+from sft.validation import forget, validate
 
 Tell = Callable[[dict[str, Any]], None]
 FINISHED = "finished"
@@ -39,13 +40,18 @@ class Interrupted(RuntimeError):
 
 
 def begin(training: Training, folder: Path, resume: bool) -> dict[str, Any]:
-    """What run.json says of a training that begins in a new folder, or goes on in its own. Raises ConfigError."""
+    """What run.json says of a training that begins in a new folder, or goes on in its own.
+
+    A folder in which a training has come to no checkpoint yet counts as new. Raises ConfigError, and PolicyError for
+    a model's folder that lacks something.
+    """
+    check_folder(training.model.path)
     settings = resolved(training)
     facts = {"kind": "sft", "name": folder.name, "settings": settings, "data": data_of(training)}
     facts = json.loads(json.dumps(facts))  # as they are read back
     if resume:
         _check_same(folder, facts)
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and any(folder.iterdir()) and (_kind(folder) != "sft" or whole(folder / "checkpoints")):
         raise ConfigError(f"{folder} is not empty; go on in it with --resume, or give another --out")
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     (folder / "resolved.toml").write_text(toml(settings), encoding="utf-8")
@@ -54,18 +60,23 @@ def begin(training: Training, folder: Path, resume: bool) -> dict[str, Any]:
 
 def _check_same(folder: Path, now: Mapping[str, Any]) -> None:
     """Raise ConfigError where a folder holds no training, one that is finished, or one of other settings or data."""
-    try:
-        before = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        before = {}
-    if before.get("kind") != "sft":
+    if _kind(folder) != "sft":
         raise ConfigError(f"{folder} is not the run of a training, so there is nothing to resume")
+    before = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     if before["state"] == FINISHED:
         raise ConfigError(f"{folder} is finished, its model is {folder / 'model'}; give another --out to train again")
     other = differing(decisive(before["settings"]), decisive(now["settings"]))
     other += [f"data {name}" for name in differing(before["data"], now["data"])]
     if other:
         raise ConfigError(f"{folder} was begun with another {', '.join(other)}; set it as it was, or start a new run")
+
+
+def _kind(folder: Path) -> str:
+    """What run.json says that a run is; empty where it says nothing."""
+    try:
+        return str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["kind"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
 
 
 class Course:
@@ -80,29 +91,34 @@ class Course:
         self.training, self.folder, self.stop, self.tell = training, folder, stop, tell
         self.checkpoints = folder / "checkpoints"
         path = training.model.path
-        check_folder(path)
         self.first = os.environ.get("RANK", "0") == "0"
         """Of the processes that `accelerate launch` starts, one for each device, the first alone writes."""
         self.chat = chat_for(path)
         self.processor = AutoProcessor.from_pretrained(path, local_files_only=True)
         self.images = AutoImageProcessor.from_pretrained(path, local_files_only=True)
-        self.newest = next(reversed(whole(self.checkpoints)), None)
-        self.facts = read_progress(self.newest) if self.newest else {}
-        if self.first:
-            forget(folder, int(self.newest.name) if self.newest else -1)
-        self.ledger = Ledger(folder, self.facts, self.first)
         self.about = {**about, **surroundings()}
-        self.record(int(self.newest.name) if self.newest else 0)
 
     def run(self) -> None:
         """All stages that are not done. Raises Interrupted where it was asked to stop."""
-        stage, step = self.facts.get("stage", 0), self.facts.get("step", 0)
-        if self.newest and step == self.training.stages[stage].steps:
-            stage, step = stage + 1, 0
-        while stage < len(self.training.stages):
-            self._stage(stage, resume=step > 0)
-            stage, step = stage + 1, 0
-        self._finish()
+        with locked(self.folder) if self.first else nullcontext():
+            stage, step = self._opened()
+            if self.newest and step == self.training.stages[stage].steps:
+                stage, step = stage + 1, 0
+            while stage < len(self.training.stages):
+                self._stage(stage, resume=step > 0)
+                stage, step = stage + 1, 0
+            self._finish()
+
+    def _opened(self) -> tuple[int, int]:
+        """(stage, steps done in it) of the newest checkpoint; what was written after it is taken back."""
+        self.newest = next(reversed(whole(self.checkpoints)), None)
+        facts = read_progress(self.newest) if self.newest else {}
+        done = int(self.newest.name) if self.newest else 0
+        if self.first:
+            forget(self.folder, done if self.newest else -1)
+        self.ledger = Ledger(self.folder, facts, self.first)
+        self.record(done)
+        return facts.get("stage", 0), facts.get("step", 0)
 
     def _stage(self, stage: int, resume: bool) -> None:
         """Train one stage; it starts from the weights of the newest checkpoint, and resumes all else too."""
@@ -121,14 +137,9 @@ class Course:
 
     def between(self, trainer: Any) -> None:
         """What is done between two steps: validate where it is time to, stop where it was asked to."""
-
-        def check() -> None:
-            if trainer.anywhere(self.stop()):
-                raise Interrupted
-
         try:
-            check()
-            self._validate(trainer.model, trainer.step, check)
+            self._check(trainer.anywhere)
+            self._validate(trainer.model, trainer.step, trainer.anywhere)
         except Interrupted:
             if trainer.state.global_step and not (self.checkpoints / str(trainer.step)).exists():
                 trainer._save_checkpoint(trainer.model, None)
@@ -144,18 +155,22 @@ class Course:
         describe(self.folder, **facts)
         (self.folder / "card.md").write_text(card(facts), encoding="utf-8")
 
-    def _check(self) -> None:
-        if self.stop():
+    def _check(self, anywhere: Callable[[bool], bool]) -> None:
+        if anywhere(self.stop()):
             raise Interrupted
 
-    def _validate(self, model: Any, step: int, check: Check) -> None:
+    def _validate(self, model: Any, step: int, anywhere: Callable[[bool], bool]) -> None:
+        """Validate where it is time to and has not been done; what is so `anywhere` is so for all processes."""
         due = self.training.validation
-        if due is None or (step % due.every and step != self.training.steps) or step in self.ledger.validated():
+        if due is None or (step % due.every and step != self.training.steps):
+            return
+        if not anywhere(self.first and step not in self.ledger.validated()):
             return
         self.ledger.lap()
-        forget(self.folder, step - 1)
+        if self.first:
+            forget(self.folder, step - 1)
         folder = self.folder if self.first else None
-        found = validate(self.training, model, self.images, self.chat, step, folder, check)
+        found = validate(self.training, model, self.images, self.chat, step, folder, lambda: self._check(anywhere))
         self.ledger.pause()
         line = {"step": step, "validation": found}
         self.ledger.write(line)
@@ -168,7 +183,7 @@ class Course:
         import torch
 
         model = load(self.training.model, self.training.own.seed, self.training.lora, self.newest)
-        self._validate(model.to("cuda" if torch.cuda.is_available() else "cpu"), self.training.steps, self._check)
+        self._validate(model.to("cuda" if torch.cuda.is_available() else "cpu"), self.training.steps, bool)
         if self.training.model.train == "lora":
             with drafted(self.folder / "adapter") as draft:
                 model.save_pretrained(draft)

@@ -9,6 +9,7 @@ import math
 import os
 import signal
 from functools import cache, cached_property
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,9 @@ class Batches:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         set_up_torch()  # before anything else is imported in a new process
-        for asked in (signal.SIGTERM, signal.SIGINT):  # they are the trainer's to answer, which ends its workers
-            signal.signal(asked, signal.SIG_IGN)
+        if parent_process() is not None:
+            for asked in (signal.SIGTERM, signal.SIGINT):  # they are the trainer's to answer, which ends its workers
+                signal.signal(asked, signal.SIG_IGN)
         self.__dict__ |= state
 
     @cached_property
@@ -112,11 +114,14 @@ def arguments(training: Training, stage: int, folder: Path, devices: int) -> Any
 def trainer_class() -> Any:
     """The subclass of SFTTrainer; made when it is first asked for, as trl takes seconds to be imported."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # nothing is sent anywhere
-    import torch
-    from accelerate.utils import gather_object
-    from datasets import Dataset
-    from transformers import PrinterCallback
-    from trl import SFTTrainer
+    try:
+        import torch
+        from accelerate.utils import gather_object
+        from datasets import Dataset
+        from transformers import PrinterCallback
+        from trl import SFTTrainer
+    except ModuleNotFoundError as error:
+        raise ImportError(f"a training needs {error.name}: pip install 'overread[train]'") from None
 
     class Trainer(SFTTrainer):
         """Trains one stage."""

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agent.config import call
 from agent.loop import play
 from agent.plan import questions
 from agent.policies.local import of_session
@@ -38,7 +37,7 @@ def validate(
     model.eval()
     try:
         for number, (question, truth) in enumerate(questions(own.task)):
-            env = call("env", ReadingEnv, {**training.env, "tasks": [(question, truth)]})
+            env = ReadingEnv([(question, truth)], **training.env)
             episode = asyncio.run(play(env, policy, question, number, watch=lambda _: check()))
             right.append(float(grade(episode, truth).right))
             studies.append(question.study.id)
