@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, FiniteFloat
 
 from agent.config import ConfigError, call, check
-from agent.plan import loader
+from agent.plan import questions
 from envs.env import ReadingEnv
 
 TABLES = ("model", "lora", "env", "stage", "trainer", "validation", "sft")
@@ -182,7 +182,7 @@ def _data(name: str, table: Mapping[str, Any]) -> Data:
     if (made.run is None) == (made.task is None) or (made.task is None) != (made.policy is None):
         raise ConfigError(f"{name} needs either run, or task and policy")
     if made.task is not None:
-        loader(made.task)
+        _asks(f"{name}.task", made.task)
     if made.policy is not None and not isinstance(made.policy.get("name"), str):
         raise ConfigError(f"{name}.policy needs a name, such as sft.expert")
     return made
@@ -212,7 +212,7 @@ def _checked(made: Training) -> None:
             raise ConfigError(f"stage {stage.name!r}: vision and language are both frozen, so nothing would be learned")
     call("env", ReadingEnv, made.env)
     if made.validation is not None:
-        loader(made.validation.task)
+        _asks("validation.task", made.validation.task)
     for name in made.trainer:
         if name in OURS:
             raise ConfigError(f"trainer.{name} is stated elsewhere: by {OURS[name]}")
@@ -220,6 +220,16 @@ def _checked(made: Training) -> None:
             raise ConfigError(f"trainer.{name} cannot be set: how demonstrations are learned from rests on it")
     _known("trainer", made.trainer, "trl.SFTConfig", trainer_names)
     _known("lora", made.lora, "peft.LoraConfig", lambda: _declared("peft", ("tuners/lora/config.py", "config.py")))
+
+
+def _asks(name: str, task: Mapping[str, Any]) -> None:
+    """Make the first question of a task: a wrong setting is told now, and not hours later. Raises ConfigError."""
+    try:
+        first = next(iter(questions(task)), None)
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error}") from None
+    if first is None:
+        raise ConfigError(f"{name} has no question")
 
 
 def _known(table: str, given: Mapping[str, Any], of: str, names: Callable[[], set[str]]) -> None:

@@ -146,6 +146,7 @@ def test_no_log_keeps_nothing(picture, tmp_path):
         (["ask", "none.png", "what?"], 4, "none.png"),
         (["ask", "{picture}", "what?", "--policy", "seer"], 2, "no 'seer' in agent/policies/; there are: chat_api"),
         (["ask", "{picture}", "what?", "--policy", "oracle"], 3, "oracle knows the truth, which only an evaluation"),
+        (["ask", "{picture}", "what?", "--policy", "pocket"], 3, "the pocket policy has no weights yet"),
         (["ask", "{picture}", "what?", "--set", "policy.dialct=vitar"], 2, "Did you mean 'dialect'?"),
         (
             ["ask", "{picture}", "what?", "--set", "env.max_turns=many"],

@@ -332,6 +332,8 @@ def test_a_ledger_is_cut_back_to_where_a_checkpoint_was(tmp_path):
         ({"sft": {"workers": -1}}, r"sft\.workers: Input should be greater than or equal to 0"),
         ({"validation": {"every": 5}}, "validation must state task"),
         ({"validation": {"task": {"name": "shap"}}}, "no 'shap' in envs/tasks"),
+        ({"validation": {"task": {"name": "shape", "split": "val"}}}, "validation.task: shape: no split 'val'"),
+        ({"validation": {"task": {"name": "shape", "count": 0}}}, "validation.task has no question"),
         ({"eval": {}}, "the config has no setting 'eval'"),
     ],
 )

@@ -61,7 +61,7 @@ def ask(
     files_and_question
         One or more files, or a folder with one series; then the question.
     policy
-        Who reads: a name (pocket, protocol, person, chat_api, local ...) or the folder of a model to be run here.
+        Who reads: a name (protocol, person, chat_api, local ...) or the folder of a model to be run here.
     task
         A made-up question by its id, FAMILY/SPLIT/NUMBER, in place of files; its truth is told with the answer.
     role

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from agent.loop import Policy
+from agent.loop import Policy, PolicyError
 from agent.policies.local import local
 from agent.scope import in_scope, wordings
 from agent.trained import POCKET, trained
@@ -31,6 +31,8 @@ def pocket(
     on_text: Callable[[str], None] | None = None,
 ) -> Policy:
     """The policy in agent/pocket; the settings are those of `local`. Raises PolicyError where it cannot be run."""
+    if not (POCKET / "model.safetensors").is_file():
+        raise PolicyError("the pocket policy has no weights yet; choose another reader by --policy, such as protocol")
     families = trained(POCKET).families
     read = local(POCKET, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed, on_text=on_text)
     write = find("envs.dialects", dialect)().write
