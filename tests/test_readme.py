@@ -33,7 +33,7 @@ def desk(tmp_path, tiny_models):
     PILImage.fromarray(film).save(tmp_path / "then.png")
     film[20:50, 30:60] = 255
     PILImage.fromarray(film).save(tmp_path / "now.png")
-    shutil.copytree(ROOT / "configs" / "tiny", tmp_path / "configs" / "tiny")
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
     line = re.search(r'`(\{"id": .*?\})`', README)
     (tmp_path / "questions.jsonl").write_text(line[1] + "\n")
     (tmp_path / "models").mkdir()

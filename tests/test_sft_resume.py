@@ -69,6 +69,11 @@ def same(one, other, *files):
     assert played[0] == played[1]
 
 
+def finished(folder):
+    about = folder / "run.json"
+    return about.exists() and json.loads(about.read_text())["state"] == "finished"
+
+
 def numbers(folder):
     return [int(path.name) for path in whole(folder / "checkpoints")]
 
@@ -97,12 +102,14 @@ def test_a_training_that_is_killed_again_and_again_ends_as_one_that_is_not(tiny_
             process.kill()
             process.communicate()
             kills += 1
+            if finished(folder):  # it was killed on its way out
+                break
             continue
         assert process.returncode == 0, said
         break
     assert kills >= 1
     same(tmp_path / "whole", folder, "model/model.safetensors")
-    assert json.loads((folder / "run.json").read_text())["state"] == "finished"
+    assert finished(folder)
 
 
 @pytest.mark.slow
