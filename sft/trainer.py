@@ -8,9 +8,10 @@ import json
 import math
 import os
 import signal
+import time
 from functools import cache, cached_property
-from multiprocessing import parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from agent.config import ConfigError
@@ -39,14 +40,15 @@ class Batches:
         self.mixture = mixture
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"mixture": self.mixture}
+        return {"mixture": self.mixture, "trainer": os.getpid()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         set_up_torch()  # before anything else is imported in a new process
-        if parent_process() is not None:
+        self.mixture = state["mixture"]
+        if (trainer := state["trainer"]) != os.getpid():
+            Thread(target=_end_with, args=(trainer,), daemon=True).start()
             for asked in (signal.SIGTERM, signal.SIGINT):  # they are the trainer's to answer, which ends its workers
                 signal.signal(asked, signal.SIG_IGN)
-        self.__dict__ |= state
 
     @cached_property
     def processor(self) -> Any:
@@ -66,6 +68,13 @@ class Batches:
             "sources": [sample.source for sample in samples],
             "left_out": [[*left] for sample in samples for left in sample.left_out],
         }
+
+
+def _end_with(trainer: int) -> None:
+    """End this process soon after its parent: torch's own watch misses one that dies while this one still starts."""
+    while os.getppid() == trainer:
+        time.sleep(1)
+    os._exit(1)
 
 
 def arguments(training: Training, stage: int, folder: Path, devices: int) -> Any:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,31 @@ def test_a_training_that_is_killed_again_and_again_ends_as_one_that_is_not(tiny_
     assert kills >= 1
     same(tmp_path / "whole", folder, "model/model.safetensors")
     assert finished(folder)
+
+
+def spawned(process):
+    """The number of the worker that a process has started, as soon as it is there."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while True:
+        assert process.poll() is None
+        for number in children.read_text().split():
+            with suppress(FileNotFoundError):
+                if b"spawn_main" in Path(f"/proc/{number}/cmdline").read_bytes():
+                    return number
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.0, 0.5, 2.0])
+def test_no_worker_outlives_a_training_that_is_killed_while_the_worker_starts(tiny_models, tmp_path, seconds):
+    process = begun(tmp_path / "killed", wanted(tiny_models("qwen3_vl"), sft={"workers": 1}))
+    worker = spawned(process)
+    time.sleep(seconds)
+    process.kill()
+    process.communicate(timeout=30)  # it ends when nobody holds the pipe
+    until = time.monotonic() + 30
+    while Path(f"/proc/{worker}").exists():
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 @pytest.mark.slow
