@@ -4,9 +4,12 @@ Not all are looked at: a sample is, spread evenly over each set, and its size is
 """
 
 from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from agent.chats.qwen import image_limits
 from agent.config import call
 from agent.render import Chat
 from agent.translate import translated
@@ -16,6 +19,7 @@ from sft.mixture import pools
 from sft.phases import NAMES
 from sft.settings import Training
 from sft.sources import Source, Unusable, opened, refusal
+from sft.tower import looked_at
 from tools.geometry import Frozen
 
 LOOKED = 32
@@ -51,44 +55,71 @@ def census(training: Training, stage: int, chat: Chat, looked: int = LOOKED) -> 
     own = training.stages[stage]
     sources = [opened(one, training.env, training.own.seed) for one in own.data]
     drawn = pools(sources, [one.weight for one in own.data], own.temperature, None)
-    env = call("env", ReadingEnv, training.env)
+    size = _seen(training) if own.teach == "places" else _written(training, chat)
     return [
-        _counted(source, env, chat, training.model.max_length, looked).model_copy(update={"share": pool.share})
+        _counted(source, size, training.model.max_length, looked).model_copy(update={"share": pool.share})
         for source, pool in zip(sources, drawn, strict=True)
     ]
 
 
-def _counted(source: Source, env: ReadingEnv, chat: Chat, max_length: int, looked: int) -> Census:
-    kept: list[Example] = []
+class Size(NamedTuple):
+    """Of one demonstration."""
+
+    tokens: int
+    images: int
+    """Those of its tokens that stand for images."""
+    phases: Sequence[int] = ()
+    """[tokens] see `sft.phases`."""
+
+
+def _counted(source: Source, size: Callable[[Source, int], Size], max_length: int, looked: int) -> Census:
+    kept: list[Size] = []
     long: list[int] = []
     dropped: Counter[str] = Counter()
     numbers = sorted({int(number) for number in np.linspace(0, source.count - 1, min(source.count, looked))})
     for number in numbers:
         try:
-            example = _example(source, number, env, chat)
+            found = size(source, number)
         except Unusable as reason:
             dropped[str(reason)] += 1
             continue
-        if (length := len(example.rendered.ids)) > max_length:
-            long.append(length)
+        if found.tokens > max_length:
+            long.append(found.tokens)
         else:
-            kept.append(example)
-    phases = Counter(phase for example in kept for phase in example.phases)
+            kept.append(found)
+    phases = Counter(phase for one in kept for phase in one.phases)
     return Census(
         name=source.name,
         count=source.count,
         looked=len(numbers),
-        tokens=tuple(len(example.rendered.ids) for example in kept),
-        images=tuple(example.rendered.ids.count(chat.pad) for example in kept),
+        tokens=tuple(one.tokens for one in kept),
+        images=tuple(one.images for one in kept),
         learned={name: phases[place] / len(kept) for place, name in enumerate(NAMES, 1) if phases[place]},
         dropped=dict(dropped),
         long=tuple(long),
     )
 
 
-def _example(source: Source, number: int, env: ReadingEnv, chat: Chat) -> Example:
-    """A demonstration in tokens, however many. Raises Unusable."""
-    episode = source.episode(number)
-    if reason := refusal(episode, env):
-        raise Unusable(reason)
-    return Example.of(translated(episode, chat.coordinates, env.tools, env.dialect), chat)
+def _written(training: Training, chat: Chat) -> Callable[[Source, int], Size]:
+    """What measures a demonstration in tokens, however many; it raises Unusable."""
+    env = call("env", ReadingEnv, training.env)
+
+    def size(source: Source, number: int) -> Size:
+        episode = source.episode(number)
+        if reason := refusal(episode, env):
+            raise Unusable(reason)
+        example = Example.of(translated(episode, chat.coordinates, env.tools, env.dialect), chat)
+        return Size(len(example.rendered.ids), example.rendered.ids.count(chat.pad), example.phases)
+
+    return size
+
+
+def _seen(training: Training) -> Callable[[Source, int], Size]:
+    """What measures the views of a question, where places are taught; it raises Unusable."""
+    limits = image_limits(training.model.path)
+
+    def size(source: Source, number: int) -> Size:
+        tokens = sum(len(look.holds) for look in looked_at(source, number, limits, (number,)))
+        return Size(tokens, tokens)
+
+    return size

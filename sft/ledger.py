@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from sft.mixture import LeftOut
-from sft.phases import told
 
 METRICS, LEFT_OUT = "metrics.jsonl", "left_out.jsonl"
 
@@ -29,7 +28,7 @@ class Ledger:
     def __init__(self, folder: Path, facts: Mapping[str, Any], writes: bool = True):
         self.folder, self.writes = folder, writes
         self.tally: list[list[float]] = facts.get("tally", [])
-        """[phases, 3] since the last line; see `sft.phases.tallied`."""
+        """Sums since the last line, such as those of `sft.phases.tallied`."""
         self.samples: int = facts.get("samples", 0)
         self.read: int = facts.get("read", 0)
         self.learned: int = facts.get("learned", 0)
@@ -64,17 +63,16 @@ class Ledger:
         self.samples += len(sources)
         self.sources.update(sources)
 
-    def close(self, **also: Any) -> dict[str, Any]:
-        """Write the line of the steps since the last one, which also says `also`; returns it."""
-        found = told(self.tally)
+    def close(self, found: Mapping[str, Any], **also: Any) -> dict[str, Any]:
+        """Write the line of the steps since the last one: what the sums tell, and `also`; returns it."""
         self.tally = []
-        self.learned += found.pop("learned")
+        self.learned += found["learned"]
         self.lap()
         read, seconds = self.read - self._told[0], self.seconds - self._told[1]
         self._told = self.read, self.seconds
         line = {
             **also,
-            **found,
+            **{name: value for name, value in found.items() if name != "learned"},
             "tokens": self.learned,
             "samples": self.samples,
             "seconds": round(self.seconds, 3),

@@ -8,7 +8,7 @@ out, and what follows it in its epoch takes its place.
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -46,7 +46,8 @@ class LeftOut(NamedTuple):
 
 
 class Sample(NamedTuple):
-    example: Example
+    example: Any
+    """What is learned from: an `Example`, or what a subclass of `Mixture` makes of a demonstration."""
     source: str
     """Its stage and place in it, as in "traces.0"."""
     number: int
@@ -146,7 +147,7 @@ class Mixture:
         order = shuffled(len(numbers), (*self.seed, 1, int(self._which[n]), epoch))
         return int(numbers[order[(place + more) % len(numbers)]])
 
-    def _example(self, source: Source, number: int) -> Example:
+    def _example(self, source: Source, number: int) -> Any:
         """A demonstration in tokens. Raises Unusable."""
         episode = source.episode(number)
         if reason := refusal(episode, self.env):

@@ -3,7 +3,8 @@
 import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +58,29 @@ def _read(settings: Model, folder: Path, drawn: bool) -> Any:
 
     device = "cuda" if torch.cuda.is_available() and settings.dtype != "float32" else "cpu"  # none is flash there
     more: dict[str, Any] = {"dtype": settings.dtype, "attn_implementation": attention_on(device, settings.attention)}
+    quiet = folder != settings.path  # a checkpoint of ours may hold more than the model: see `sft.placing`
     try:
         if not drawn:
-            return AutoModelForImageTextToText.from_pretrained(folder, local_files_only=True, **more)
+            with hushed() if quiet else nullcontext():
+                return AutoModelForImageTextToText.from_pretrained(folder, local_files_only=True, **more)
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
         more["dtype"] = config.dtype if settings.dtype == "auto" else settings.dtype
         return AutoModelForImageTextToText.from_config(config, **more)
     except (OSError, ValueError, ImportError, SafetensorError) as error:
         raise PolicyError(f"{folder} cannot be loaded: {' '.join(str(error).split())}") from None
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Keep transformers from saying what is only worth a warning."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def adapted(model: Any, lora: Mapping[str, Any], checkpoint: Path | None = None) -> Any:

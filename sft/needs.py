@@ -117,7 +117,8 @@ def _data(one: Census, epochs: float, max_length: int) -> Iterator[str]:
         )
         learned = sum(one.learned.values())
         each = ", ".join(f"{phase} {one.learned[phase]:.0f}" for phase in NAMES if phase in one.learned)
-        yield f"           learned from: {learned:.0f} tokens an episode ({each})"
+        if learned:
+            yield f"           learned from: {learned:.0f} tokens an episode ({each})"
     if one.long:
         lengths = ", ".join(f"{length:,}" for length in sorted(one.long, reverse=True)[:5])
         yield f"           dropped: {len(one.long)} longer than max_length {max_length:,}: {lengths} tokens"

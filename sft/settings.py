@@ -62,7 +62,10 @@ class Model:
 
 @dataclass(frozen=True)
 class Data:
-    """A table [[stage.data]]: stored demonstrations, or a task and the policy that plays it."""
+    """A table [[stage.data]]: stored demonstrations, or a task and the policy that plays it.
+
+    Where places are taught nobody plays, and there is no policy.
+    """
 
     weight: Positive = 1.0
     run: Path | None = None
@@ -75,8 +78,8 @@ class Data:
         if self.run is not None:
             return str(self.run)
         assert self.task is not None
-        assert self.policy is not None
-        return f"{self.task['name']}/{self.task.get('split', 'train')} by {self.policy['name']}"
+        asked = f"{self.task['name']}/{self.task.get('split', 'train')}"
+        return f"{asked} by {self.policy['name']}" if self.policy else asked
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,10 @@ class Stage:
     """Episodes an optimiser step, over all devices."""
     learning_rate: Positive
     data: tuple[Data, ...]
+    teach: Literal["replies", "places"] = "replies"
+    """"places": the vision tower alone learns, from where things lie on the views; see `sft.places`."""
+    vision_learning_rate: Positive | None = None
+    """Of the vision tower and its merger, instead of learning_rate."""
     temperature: Positive = 1.0
     """Of the weights: a source's share is ~ weight ** (1 / temperature)."""
     balance: str | None = None
@@ -143,8 +150,10 @@ class Training:
 
     def frozen(self, stage: int) -> tuple[Part, ...]:
         """The parts that do not learn in a stage."""
-        own = self.stages[stage].frozen
-        return self.model.frozen if own is None else own
+        own = self.stages[stage]
+        if own.teach == "places":
+            return ("language",)
+        return self.model.frozen if own.frozen is None else own.frozen
 
 
 def training(config: Mapping[str, Any]) -> Training:
@@ -172,15 +181,17 @@ def _stage(number: int, table: Mapping[str, Any]) -> Stage:
     sets = table.get("data") or []
     if not isinstance(sets, list) or not sets:
         raise ConfigError(f"{name} has no data: add [[stage.data]] with a run, or with a task and a policy")
-    data = tuple(_data(f"{name}.data.{place}", one) for place, one in enumerate(sets))
+    played = table.get("teach", "replies") == "replies"
+    data = tuple(_data(f"{name}.data.{place}", one, played) for place, one in enumerate(sets))
     made: Stage = _made(name, Stage, {**table, "data": data})
     return made
 
 
-def _data(name: str, table: Mapping[str, Any]) -> Data:
+def _data(name: str, table: Mapping[str, Any], played: bool) -> Data:
     made: Data = _made(name, Data, table)
-    if (made.run is None) == (made.task is None) or (made.task is None) != (made.policy is None):
-        raise ConfigError(f"{name} needs either run, or task and policy")
+    needs = "task and policy" if played else "task alone: where places are taught, nobody plays"
+    if (made.run is None) == (made.task is None) or (made.policy is not None) != (played and made.task is not None):
+        raise ConfigError(f"{name} needs either run, or {needs}")
     if made.task is not None:
         _asks(f"{name}.task", made.task)
     if made.policy is not None and not isinstance(made.policy.get("name"), str):
@@ -206,8 +217,13 @@ def _checked(made: Training) -> None:
     names = [stage.name for stage in made.stages]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ConfigError(f"two stages have the name {twice!r}")
-    for stage in made.stages:
-        frozen = made.model.frozen if stage.frozen is None else stage.frozen
+    for number, stage in enumerate(made.stages):
+        frozen = made.frozen(number)
+        if stage.teach == "places" and (made.model.train == "lora" or stage.frozen is not None):
+            raise ConfigError(
+                f"stage {stage.name!r} teaches places: the whole vision tower learns, and nothing else; "
+                'set model.train to "full", and leave out stage.frozen'
+            )
         if set(frozen) == {"vision", "language"}:
             raise ConfigError(f"stage {stage.name!r}: vision and language are both frozen, so nothing would be learned")
     call("env", ReadingEnv, made.env)

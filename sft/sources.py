@@ -31,6 +31,8 @@ class Source:
     count: int
     episode: Callable[[int], Episode]
     """Raises Unusable where it cannot be read."""
+    asked: Callable[[int], tuple[Question, Truth]]
+    """What each is about. Raises Unusable where it cannot be read, or nobody knows the truth."""
     tags: Callable[[str], Iterator[str]]
     """[count] the value of a tag of each; "" where it has none."""
     hash: Callable[[], str]
@@ -77,6 +79,12 @@ def _stored(data: Data) -> Source:
         except trace.BROKEN:
             raise Unusable("a line that is no whole episode") from None
 
+    def asked(number: int) -> tuple[Question, Truth]:
+        found = episode(number)
+        if found.truth is None:
+            raise Unusable("its truth is not known")
+        return found.question, found.truth
+
     def tags(tag: str) -> Iterator[str]:
         for worker, offset, length in rows:
             with open(folder / "episodes" / f"{worker}.jsonl", "rb") as file:
@@ -86,7 +94,7 @@ def _stored(data: Data) -> Source:
     def hashed() -> str:
         return content_id(*(path.with_suffix(".jsonl").read_bytes() for path in paths))
 
-    return Source(data.name, len(rows), episode, tags, hashed)
+    return Source(data.name, len(rows), episode, asked, tags, hashed)
 
 
 def _rows(folder: Path, path: Path) -> Any:
@@ -103,17 +111,17 @@ def _tag(line: bytes, tag: str) -> str:
 def _fresh(data: Data, rules: Mapping[str, Any], seed: int) -> Source:
     task = data.task
     assert task is not None
-    assert data.policy is not None
     held = None if begins_anywhere(task) else list(questions(task))  # a file is read once
     count = len(held) if held is not None else int(task.get("count", _default(task)))
     truths: dict[str, Truth] = {}
     more = {"truth_of": truths.__getitem__, "dialect": rules.get("dialect", "tags")}
-    policy = build("agent.policies", data.policy, **more)
+    policy = build("agent.policies", data.policy, **more) if data.policy else None
 
     def asked(number: int) -> tuple[Question, Truth]:
         return held[number] if held is not None else next(questions(task, number, number + 1))
 
     def episode(number: int) -> Episode:
+        assert policy is not None
         question, truth = asked(number)
         truths.clear()
         truths[question.id] = truth
@@ -124,7 +132,7 @@ def _fresh(data: Data, rules: Mapping[str, Any], seed: int) -> Source:
         return (question.tags.get(tag, "") for question, _ in held or questions(task))
 
     stated = json.dumps([task, data.policy], sort_keys=True, default=str)
-    return Source(data.name, count, episode, tags, lambda: content_id(stated.encode()))
+    return Source(data.name, count, episode, asked, tags, lambda: content_id(stated.encode()))
 
 
 def _default(task: Mapping[str, Any]) -> Any:

@@ -6,14 +6,15 @@ targets are made from the findings of made-up studies, which are exact.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from agent.plan import questions
+from agent.chats.qwen import Limits
 from envs.episode import Question, Truth
 from envs.phantoms.lesions import KINDS
+from sft.sources import Source, Unusable
 from tools.geometry import Box, Point
 from tools.image import Image
 from tools.zoom import zoom
@@ -31,8 +32,7 @@ UNKNOWN = -100
 class Look(NamedTuple):
     """One view, and what its tokens should tell; n tokens, in the order of rows."""
 
-    pixels: np.ndarray
-    """(H, W), uint8."""
+    view: Image
     holds: np.ndarray
     """[n, things] 1.0 where the middle of such a thing lies under the token."""
     place: np.ndarray
@@ -43,15 +43,22 @@ class Look(NamedTuple):
     """Between two fibres, radians, of a close look; NaN on others."""
 
 
-def looks(task: Mapping[str, Any], start: int, stop: int, token_px: int, seed: int = 0) -> Iterator[Look]:
-    """The first view of each question of a task, and two close looks at what lies on it."""
-    for number, (question, truth) in enumerate(questions(task, start, stop), start):
-        rng = np.random.default_rng([seed, number])
-        view, things = question.images[0], _things(question, truth)
-        yield _look(view, things, token_px)
-        small = [thing for thing in things if thing.name != "mass"]
-        for chosen in rng.permutation(len(small))[:2]:
-            yield _close(view, small[chosen], rng, token_px)
+def looks(question: Question, truth: Truth, limits: Limits, rng: np.random.Generator) -> Iterator[Look]:
+    """The first view of a question, and up to two close looks at what lies on it; none where no place is known."""
+    view, things = question.images[0], _things(question, truth)
+    if things:
+        yield _look(view, things, limits)
+    small = [thing for thing in things if thing.name != "mass"]
+    for chosen in rng.permutation(len(small))[:2]:
+        yield _close(view, small[chosen], rng, limits)
+
+
+def looked_at(source: Source, number: int, limits: Limits, seed: Sequence[int]) -> list[Look]:
+    """The looks of one question of a source. Raises Unusable where it has none."""
+    found = [*looks(*source.asked(number), limits, np.random.default_rng(seed))]
+    if not found:
+        raise Unusable("what it is about has no place")
+    return found
 
 
 class _Thing(NamedTuple):
@@ -72,13 +79,15 @@ def _things(question: Question, truth: Truth) -> list[_Thing]:
 
     if truth.findings:
         return [_Thing("nodule", middle(f.place.shape), KINDS.index(f.name)) for f in truth.findings]
+    if not truth.regions:
+        return []
     at = middle(truth.regions[0].shape)
     if question.tags.get("what") == "angle":
         return [_Thing("fibres", at, half_angle=math.radians(float(truth.answer.split()[0])) / 2)]
     return [_Thing("mass", at)]
 
 
-def _close(view: Image, thing: _Thing, rng: np.random.Generator, token_px: int) -> Look:
+def _close(view: Image, thing: _Thing, rng: np.random.Generator, limits: Limits) -> Look:
     """A close look that has the thing nearly in its middle."""
     x, y = thing.middle.x + rng.uniform(-OFF_PX, OFF_PX), thing.middle.y + rng.uniform(-OFF_PX, OFF_PX)
     near = Box(x0=x - CLOSE_PX / 2, y0=y - CLOSE_PX / 2, x1=x + CLOSE_PX / 2, y1=y + CLOSE_PX / 2)
@@ -86,13 +95,13 @@ def _close(view: Image, thing: _Thing, rng: np.random.Generator, token_px: int) 
     assert inside is not None
     shown = zoom(view, inside, CLOSE_FACTOR).images[0]
     at = shown.from_source.point(view.to_source.point(thing.middle))
-    return _look(shown, [thing._replace(middle=at)], token_px, thing.kind, thing.half_angle)
+    return _look(shown, [thing._replace(middle=at)], limits, thing.kind, thing.half_angle)
 
 
 def _look(
-    view: Image, things: Sequence[_Thing], token_px: int, kind: int = UNKNOWN, half_angle: float = math.nan
+    view: Image, things: Sequence[_Thing], limits: Limits, kind: int = UNKNOWN, half_angle: float = math.nan
 ) -> Look:
-    columns, rows = (max(1, round(size / token_px)) for size in (view.width, view.height))
+    columns, rows = (size // limits.patch for size in limits.size(view))
     holds = np.zeros((rows * columns, len(THINGS)), np.float32)
     place = np.full((rows * columns, 4), np.nan, np.float32)
     for thing in sorted(things, key=lambda thing: -thing.middle.y):  # the upper one of two under one token stays
@@ -100,4 +109,4 @@ def _look(
         token = int(y * rows) * columns + int(x * columns)
         holds[token, THINGS.index(thing.name)] = 1
         place[token] = (x * columns % 1, y * rows % 1, x, y)
-    return Look(view.pixels, holds, place, kind, half_angle)
+    return Look(view, holds, place, kind, half_angle)

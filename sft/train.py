@@ -28,7 +28,7 @@ from sft.mixture import Mixture
 from sft.model import check_folder, freeze, load, write
 from sft.resolved import decisive, resolved, toml
 from sft.settings import Training
-from sft.trainer import arguments, trainer_class
+from sft.trainer import Batches, arguments, trainer_class
 from sft.validation import forget, validate
 
 Tell = Callable[[dict[str, Any]], None]
@@ -127,13 +127,21 @@ class Course:
         args = arguments(training, stage, self.checkpoints / DRAFT, devices)  # first: it says who is who
         model = load(training.model, training.own.seed, training.lora, self.newest)
         freeze(model, training.frozen(stage), adapters=training.model.train == "lora")
-        mixture = Mixture(training, stage)
-        trainer = trainer_class()(mixture, self, model=model, args=args, processing_class=self.processor)
+        trainer = self._trainer(stage, model, args=args, processing_class=self.processor)
         self.ledger.pause()
         trainer.train(resume_from_checkpoint=str(self.newest) if resume else None)
         self.newest = whole(self.checkpoints)[-1]
         del trainer, model
         gc.collect()
+
+    def _trainer(self, stage: int, model: Any, **more: Any) -> Any:
+        training = self.training
+        if training.stages[stage].teach == "replies":
+            return trainer_class()(Batches(Mixture(training, stage)), self, model=model, **more)
+        from sft.placing import place_trainer
+
+        fresh = training.model.init == "random" and self.newest is None
+        return place_trainer(training, stage, self, model, fresh, **more)
 
     def between(self, trainer: Any) -> None:
         """What is done between two steps: validate where it is time to, stop where it was asked to."""

@@ -21,7 +21,8 @@ from envs.rows import DataError
 from sft.checkpoints import PROGRESS, rotate, saving, settle
 from sft.collate import CollateError, collate
 from sft.mixture import LeftOut, Mixture, MixtureError
-from sft.phases import tallied
+from sft.model import TOWER, hushed
+from sft.phases import tallied, told
 from sft.settings import Training, batches
 from tools.files import FileError
 
@@ -57,10 +58,10 @@ class Batches:
         return AutoImageProcessor.from_pretrained(self.mixture.training.model.path, local_files_only=True)
 
     def __call__(self, rows: list[dict[str, int]]) -> dict[str, Any]:
-        """The batch of `collate`, and of its samples: `names`, `sources` and what was `left_out`; or the `problem`."""
+        """The batch, and of its samples: `names`, `sources` and what was `left_out`; or the `problem`."""
         try:
             samples = [self.mixture[row["number"]] for row in rows]
-            batch = collate([sample.example for sample in samples], self.mixture.chat, self.processor)
+            batch = self.batch([sample.example for sample in samples])
         except EXPECTED as problem:  # a worker can hand an error on in no better way
             return {"problem": str(problem)}
         return batch | {
@@ -68,6 +69,9 @@ class Batches:
             "sources": [sample.source for sample in samples],
             "left_out": [[*left] for sample in samples for left in sample.left_out],
         }
+
+    def batch(self, examples: list[Any]) -> dict[str, Any]:
+        return collate(examples, self.mixture.chat, self.processor)
 
 
 def _end_with(trainer: int) -> None:
@@ -84,12 +88,15 @@ def arguments(training: Training, stage: int, folder: Path, devices: int) -> Any
 
     each, times = batches(training, training.stages[stage], devices)
     own = training.stages[stage]
+    if own.teach == "places" and devices > 1:
+        raise ConfigError(f"stage {own.name!r} teaches places, on one device alone; start it without accelerate launch")
     workers = training.own.workers
     usual = {
         "lr_scheduler_type": "cosine",
         "warmup_steps": 0.03,
         "logging_steps": 10,
         "save_steps": 500,
+        "use_cpu": not torch.accelerator.is_available(),  # without it, bf16 is refused there
         "bf16": torch.cuda.is_available(),
         "dataloader_pin_memory": torch.cuda.is_available(),
         "report_to": "none",
@@ -119,6 +126,14 @@ def arguments(training: Training, stage: int, folder: Path, devices: int) -> Any
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None
 
 
+def part_rates(optimizer: Any, part: set[int], rate: float) -> None:
+    """Give the weights of a part, named by their id, a learning rate of their own."""
+    for group in [*optimizer.param_groups]:
+        own = [weight for weight in group["params"] if id(weight) in part]
+        group["params"] = [weight for weight in group["params"] if id(weight) not in part]
+        optimizer.add_param_group({**group, "params": own, "lr": rate})
+
+
 @cache
 def trainer_class() -> Any:
     """The subclass of SFTTrainer; made when it is first asked for, as trl takes seconds to be imported."""
@@ -133,11 +148,12 @@ def trainer_class() -> Any:
         raise ImportError(f"a training needs {error.name}: pip install 'overread[train]'") from None
 
     class Trainer(SFTTrainer):
-        """Trains one stage."""
+        """Trains one stage, which teaches replies; a subclass teaches something else."""
 
-        def __init__(self, mixture: Mixture, course: Any, **more: Any):
+        def __init__(self, batches: Batches, course: Any, **more: Any):
+            mixture = batches.mixture
             numbers = Dataset.from_dict({"number": range(len(mixture))})
-            super().__init__(data_collator=Batches(mixture), train_dataset=numbers, **more)
+            super().__init__(data_collator=batches, train_dataset=numbers, **more)
             self.remove_callback(PrinterCallback)
             if self.is_fsdp_enabled:  # the next stage, and the end, read a checkpoint as a model's folder
                 self.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
@@ -161,22 +177,21 @@ def trainer_class() -> Any:
             self.names = []
             return super().get_batch_samples(*args)
 
+        def create_optimizer(self, model: Any = None) -> Any:
+            made = super().create_optimizer(model)
+            if own := self.mixture.own.vision_learning_rate:
+                named = (model or self.model).named_parameters()
+                part_rates(made, {id(weight) for name, weight in named if TOWER in name}, own)
+            return made
+
         def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None):  # type: ignore[no-untyped-def]
             if "problem" in inputs:
                 raise TrainingError(inputs["problem"])
-            phases = inputs.pop("phases")
             names, sources, left_out = (inputs.pop(key) for key in ("names", "sources", "left_out"))
             self.names += names
-            seen = []
-
-            def watched(**given: Any) -> Any:
-                seen.append(model(**given))
-                return seen[-1]
-
-            loss = super().compute_loss(watched, inputs, return_outputs, num_items_in_batch)
-            self.finite("loss", float((loss[0] if return_outputs else loss).detach()))
-            tally = tallied(phases[:, 1:], seen[-1].log_probs, seen[-1].is_top1)
-            told = gather_object([(sources, left_out, int(inputs["attention_mask"].sum()))])
+            loss, tally, read = self.learned(model, inputs, num_items_in_batch)
+            self.finite("loss", float(loss.detach()))
+            told = gather_object([(sources, left_out, read)])
             self.ledger.count(
                 self.accelerator.reduce(tally).tolist(),
                 sum(read for *_, read in told),
@@ -184,6 +199,21 @@ def trainer_class() -> Any:
             )
             self.ledger.leave_out(LeftOut(*one) for _, left_out, _ in told for one in left_out)
             return loss
+
+        def learned(self, model: Any, inputs: Any, count: Any) -> tuple[Any, Any, int]:
+            """(loss, the sums that `told` makes measures of, tokens read) of a batch."""
+            phases = inputs.pop("phases")
+            seen = []
+
+            def watched(**given: Any) -> Any:
+                seen.append(model(**given))
+                return seen[-1]
+
+            loss = super().compute_loss(watched, inputs, False, count)
+            tally = tallied(phases[:, 1:], seen[-1].log_probs, seen[-1].is_top1)
+            return loss, tally, int(inputs["attention_mask"].sum())
+
+        told = staticmethod(told)
 
         def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
             norm = super()._get_grad_norm(model, grad_norm=grad_norm)
@@ -206,8 +236,13 @@ def trainer_class() -> Any:
         def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
             if "grad_norm" in logs:
                 more = {name: logs[name] for name in ("learning_rate", "grad_norm")}
-                self.course.tell(self.ledger.close(step=self.step, stage=self.mixture.own.name, **more))
+                found = self.told(self.ledger.tally)
+                self.course.tell(self.ledger.close(found, step=self.step, stage=self.mixture.own.name, **more))
             super().log(logs, start_time)
+
+        def _load_from_checkpoint(self, *args: Any, **more: Any) -> None:
+            with hushed():  # it warns of weights that are not saved, as they are tied to others
+                super()._load_from_checkpoint(*args, **more)
 
         def _save_checkpoint(self, model: Any, trial: Any) -> None:
             target = self.course.checkpoints / str(self.step)

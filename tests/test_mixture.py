@@ -27,7 +27,7 @@ SEEDS = st.tuples(st.integers(0, 2**31 - 1), st.integers(0, 5))
 
 def source(name: str, tags: str) -> Source:
     """As many demonstrations as there are letters, each tagged with its own."""
-    return Source(name, len(tags), lambda number: None, lambda tag: iter(tags), lambda: name)
+    return Source(name, len(tags), lambda number: None, lambda number: None, lambda tag: iter(tags), lambda: name)
 
 
 def mixture(model: Path, *data: dict, max_length: int = 8192, seed: int = 0, **stage) -> Mixed:

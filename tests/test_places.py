@@ -8,16 +8,20 @@ from tests.conftest import needs
 
 needs("torch", "torchvision", "transformers")
 
+from agent.chats.qwen import Limits  # noqa: E402
 from agent.session import load_model  # noqa: E402  (after the check that it can be)
 from sft.places import SPLIT, SPREAD, batch, scored, spread_positions, told, whiten  # noqa: E402
-from sft.tower import looks  # noqa: E402
+from sft.settings import Data  # noqa: E402
+from sft.sources import opened  # noqa: E402
+from sft.tower import looked_at  # noqa: E402
 
-TOKEN = 32
-"""Side of what becomes one token of a tiny Qwen3-VL, px."""
+SIZES = Limits(patch=32, min_pixels=32**2, max_pixels=128**2)
+"""Of the images of a tiny Qwen3-VL."""
 
 
-def seen(family: str, count: int):
-    return list(looks({"name": family, "split": "train", "count": count}, 0, count, TOKEN))
+def seen(family: str, count: int, sizes: Limits = SIZES):
+    source = opened(Data(task={"name": family, "count": count}), {}, seed=0)
+    return [look for number in range(count) for look in looked_at(source, number, sizes, (number,))]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +58,7 @@ def test_views_without_types_or_angles_give_a_finite_loss_that_is_learned_from(t
     import torch
 
     tower, processor = tiny
-    first = [look for look in seen("count", 4) if look.pixels.shape == (128, 128)]
+    first = [look for look in seen("count", 4) if look.view.pixels.shape == (128, 128)]
     given, head = batch(first, processor), torch.nn.Linear(64, sum(SPLIT))
     pixels = {name: given.pop(name) for name in ("pixel_values", "image_grid_thw")}
     found = scored(told(tower, head, **pixels), **given)

@@ -12,7 +12,7 @@ from sft.ledger import Ledger
 from sft.mixture import LeftOut, Mixture
 from sft.model import check_folder, freeze
 from sft.model import load as load_model
-from sft.phases import NAMES
+from sft.phases import NAMES, told
 from sft.resolved import toml
 from sft.settings import batches, training
 from sft.train import begin
@@ -294,11 +294,11 @@ def sums(loss, right, tokens):
 def test_a_ledger_is_cut_back_to_where_a_checkpoint_was(tmp_path):
     ledger = Ledger(tmp_path, {})
     ledger.count(sums(2.0, 1.0, 2.0), 10, ["a", "b"])
-    ledger.close(step=1)
+    ledger.close(told(ledger.tally), step=1)
     ledger.leave_out([LeftOut("a", 3, "wrong")])
     ledger.count(sums(4.0, 0.0, 1.0), 5, ["a"])
     facts = json.loads(json.dumps(ledger.facts()))
-    ledger.close(step=2)
+    ledger.close(told(ledger.tally), step=2)
     ledger.leave_out([LeftOut("a", 4, "wrong"), LeftOut("a", 3, "wrong")])
     after = (tmp_path / "left_out.jsonl").read_text()
     whole = (tmp_path / "metrics.jsonl").read_text()
@@ -308,7 +308,7 @@ def test_a_ledger_is_cut_back_to_where_a_checkpoint_was(tmp_path):
     assert [line["step"] for line in lines(tmp_path)] == [1]
     assert again.reasons() == {"a": {"wrong": 1}}
     again.leave_out([LeftOut("a", 4, "wrong")])
-    line = again.close(step=2)
+    line = again.close(told(again.tally), step=2)
     assert (tmp_path / "left_out.jsonl").read_text() == after
     assert (line["loss"], line["accuracy"], line["tokens"], line["samples"]) == (4.0, 0.0, 3, 3)
     assert again.sources == {"a": 2, "b": 1}

@@ -29,11 +29,11 @@ STAGES = (
 )
 
 
-def wanted(model, **changes):
+def wanted(tiny, **changes):
     """Two stages, checkpoints that fall on no line of metrics, validations, and something to be left out."""
     more = {"env": RULES, "validation": VALIDATION, **changes}
     trainer = {"save_steps": 3, "logging_steps": 2, **more.pop("trainer", {})}
-    return config(model, *more.pop("stages", STAGES), trainer=trainer, **more)
+    return config(tiny, *more.pop("stages", STAGES), trainer=trainer, **more)
 
 
 def command(folder, made, *more):
@@ -119,7 +119,7 @@ def spawned(process):
     while True:
         assert process.poll() is None
         for number in children.read_text().split():
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, ProcessLookupError):
                 if b"spawn_main" in Path(f"/proc/{number}/cmdline").read_bytes():
                     return number
 
@@ -149,7 +149,7 @@ def test_a_training_that_is_asked_to_stop_keeps_its_step_and_goes_on_exactly(tin
         if re.match(r" step 4/13  s0", line):
             process.send_signal(asked)
             break
-    said = process.stderr.read()
+    _, said = process.communicate()
     assert process.wait() == code, said
     assert "Traceback" not in said
     again = re.search(r"stopped; go on with: overread sft (\S+) --out (\S+) --resume", said)
@@ -172,7 +172,7 @@ def test_one_that_is_stopped_while_it_validates_validates_again(tiny_models, tmp
     while not (folder / "episodes" / "step-0000003.index").exists():
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
-    said = process.stderr.read()
+    _, said = process.communicate()
     assert process.wait() == 75, said
     assert numbers(folder) == [3]
     assert [line["step"] for line in lines(folder) if "validation" in line] == [0]
@@ -192,7 +192,7 @@ def test_a_full_disk_is_said_in_one_sentence_and_the_last_checkpoint_stands(tiny
     os.kill(process.pid, signal.SIGSTOP)
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size // 2, size // 2))
     os.kill(process.pid, signal.SIGCONT)
-    said = process.stderr.read()
+    _, said = process.communicate()
     assert process.wait() == 3, said
     assert "Traceback" not in said
     (error,) = [line for line in said.splitlines() if line.startswith("error: ")]
@@ -221,9 +221,11 @@ def test_a_loss_that_is_no_number_stops_the_training_and_names_what_made_it(tiny
     save_file(weights, path, {"format": "pt"})
     said = run(folder, made, "--resume", code=5).stderr
     assert re.search(
-        rf"error: step {step + 1}: the loss is nan, so nothing more can be learned; it was made of \S+ by", said
+        rf"error: step {step + 1}: the loss is nan, so nothing more can be learned; "
+        r"it was made of s0\.\d number \d+ \(\w+/train/\d+\), s0",
+        said,
     )
-    assert "sft.expert number" in said or "oracle number" in said
+    assert "missing keys" not in said  # those that are tied to others
     assert numbers(folder) == [step]
 
 

@@ -137,9 +137,12 @@ def _words(line: dict[str, Any]) -> str:
 
     if "validation" in line:
         return f"right {share(line['validation'])}"
-    phases = " ".join(f"{name} {one['accuracy']:.2f}" for name, one in line["phases"].items())
+    if "places" in line:
+        told = " ".join(f"{name} {value:.3g}" for name, value in line["places"].items())
+    else:
+        told = " ".join(f"{name} {one['accuracy']:.2f}" for name, one in line["phases"].items())
     return (
-        f"{line['stage']}  loss {line['loss']:.3f}  {phases}  lr {line['learning_rate']:.1e}  "
+        f"{line['stage']}  loss {line['loss']:.3f}  {told}  lr {line['learning_rate']:.1e}  "
         f"{line['tokens_per_s']:.0f} tokens/s"
     )
 
