@@ -39,17 +39,18 @@ class Batches:
 
     def __init__(self, mixture: Mixture):
         self.mixture = mixture
+        self.apart = False
+        """Whether this is a worker's own copy."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {"mixture": self.mixture, "trainer": os.getpid()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         set_up_torch()  # before anything else is imported in a new process
-        self.mixture = state["mixture"]
-        if (trainer := state["trainer"]) != os.getpid():
-            Thread(target=_end_with, args=(trainer,), daemon=True).start()
-            for asked in (signal.SIGTERM, signal.SIGINT):  # they are the trainer's to answer, which ends its workers
-                signal.signal(asked, signal.SIG_IGN)
+        self.mixture, self.apart = state["mixture"], state["trainer"] != os.getpid()
+        if self.apart:
+            Thread(target=_end_with, args=(state["trainer"],), daemon=True).start()
+            _leave_signals()
 
     @cached_property
     def processor(self) -> Any:
@@ -59,6 +60,8 @@ class Batches:
 
     def __call__(self, rows: list[dict[str, int]]) -> dict[str, Any]:
         """The batch, and of its samples: `names`, `sources` and what was `left_out`; or the `problem`."""
+        if self.apart:
+            _leave_signals()  # once more: torch has taken SIGTERM back since
         try:
             samples = [self.mixture[row["number"]] for row in rows]
             batch = self.batch([sample.example for sample in samples])
@@ -72,6 +75,12 @@ class Batches:
 
     def batch(self, examples: list[Any]) -> dict[str, Any]:
         return collate(examples, self.mixture.chat, self.processor)
+
+
+def _leave_signals() -> None:
+    """Leave what is sent to a whole group of processes to the trainer, which ends its workers."""
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, signal.SIG_IGN)
 
 
 def _end_with(trainer: int) -> None:
@@ -140,12 +149,14 @@ def trainer_class() -> Any:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # nothing is sent anywhere
     try:
         import torch
+        import trl.trainer.utils
         from accelerate.utils import gather_object
         from datasets import Dataset
         from transformers import PrinterCallback
         from trl import SFTTrainer
     except ModuleNotFoundError as error:
         raise ImportError(f"a training needs {error.name}: pip install 'overread[train]'") from None
+    trl.trainer.utils._use_triton = lambda device: True  # it says which tokens are scored: the learned ones alone
 
     class Trainer(SFTTrainer):
         """Trains one stage, which teaches replies; a subclass teaches something else."""
@@ -180,8 +191,8 @@ def trainer_class() -> Any:
         def create_optimizer(self, model: Any = None) -> Any:
             made = super().create_optimizer(model)
             if own := self.mixture.own.vision_learning_rate:
-                named = (model or self.model).named_parameters()
-                part_rates(made, {id(weight) for name, weight in named if TOWER in name}, own)
+                whole: Any = model or self.model
+                part_rates(made, {id(weight) for name, weight in whole.named_parameters() if TOWER in name}, own)
             return made
 
         def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None):  # type: ignore[no-untyped-def]

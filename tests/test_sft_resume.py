@@ -50,9 +50,10 @@ def run(folder, made, *more, code=0, **settings):
     return done
 
 
-def begun(folder, made, *more):
+def begun(folder, made, *more, **settings):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command(folder, made, *more), stderr=subprocess.PIPE, text=True, env=environment)
+    called = command(folder, made, *more)
+    return subprocess.Popen(called, stderr=subprocess.PIPE, text=True, env=environment, **settings)
 
 
 def timeless(folder):
@@ -144,10 +145,10 @@ def test_a_training_that_is_asked_to_stop_keeps_its_step_and_goes_on_exactly(tin
     made = wanted(tiny_models("qwen3_vl"), sft={"workers": 1}, trainer={"save_steps": 100})
     run(tmp_path / "whole", made)
     folder = tmp_path / "stopped"
-    process = begun(folder, made)
+    process = begun(folder, made, start_new_session=True)
     for line in process.stderr:
         if re.match(r" step 4/13  s0", line):
-            process.send_signal(asked)
+            os.killpg(process.pid, asked)  # as a terminal and a scheduler do: the worker hears it too
             break
     _, said = process.communicate()
     assert process.wait() == code, said
