@@ -137,15 +137,15 @@ def _tokenizer(ranks: dict[bytes, int], folder: Path) -> Any:
 
 
 def _model(tokenizer: Any) -> Any:
-    """Qwen3-VL of four million weights: its tower has absolute positions, which Qwen2.5-VL's has not."""
+    """Qwen3-VL of three million weights: its tower has absolute positions, which Qwen2.5-VL's has not."""
     import torch
     import transformers
 
     end, other = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])
-    rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [12, 10, 10], "mrope_interleaved": True}
+    rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [6, 5, 5], "mrope_interleaved": True}
     text = {
         "vocab_size": (len(tokenizer) + ROUND - 1) // ROUND * ROUND, "hidden_size": 192, "intermediate_size": 512,
-        "num_hidden_layers": 4, "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 64,
+        "num_hidden_layers": 4, "num_attention_heads": 6, "num_key_value_heads": 6, "head_dim": 32,
         "max_position_embeddings": 8192, "rope_parameters": rope, "tie_word_embeddings": True,
         "bos_token_id": other, "eos_token_id": end, "pad_token_id": other,
     }  # fmt: skip

@@ -37,6 +37,9 @@ class Look(NamedTuple):
     """[n, things] 1.0 where the middle of such a thing lies under the token."""
     place: np.ndarray
     """[n, 4] of that middle: across and down the token, across and down the view, each from 0 to 1; NaN: no thing."""
+    following: np.ndarray
+    """[n, 2] of the middle of the next such thing in reading order, across and down the view; after the last, the
+    first. So every token knows of something, wherever a language model looks first."""
     kind: int
     """The type of the lesion of a close look; UNKNOWN on others."""
     half_angle: float
@@ -109,4 +112,11 @@ def _look(
         token = int(y * rows) * columns + int(x * columns)
         holds[token, THINGS.index(thing.name)] = 1
         place[token] = (x * columns % 1, y * rows % 1, x, y)
-    return Look(view, holds, place, kind, half_angle)
+    return Look(view, holds, place, _following(holds, place), kind, half_angle)
+
+
+def _following(holds: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """[n, 2] the place, in the view, of what the next token that holds something holds."""
+    held = np.flatnonzero(holds.any(axis=1))
+    after = np.searchsorted(held, np.arange(len(holds)), side="right")
+    return place[held[after % len(held)], 2:]

@@ -19,6 +19,9 @@ SIZES = Limits(patch=32, min_pixels=32**2, max_pixels=128**2)
 """Of the images of a tiny Qwen3-VL."""
 
 
+TARGETS = ("holds", "place", "following", "kind", "half_angle")
+
+
 def seen(family: str, count: int, sizes: Limits = SIZES):
     source = opened(Data(task={"name": family, "count": count}), {}, seed=0)
     return [look for number in range(count) for look in looked_at(source, number, sizes, (number,))]
@@ -41,16 +44,17 @@ def test_what_is_told_exactly_costs_nearly_nothing_and_is_measured_as_right(tiny
     import torch
 
     given = batch(seen("count", 3) + seen("measure", 9), tiny[1])
-    holds, place, kind, half = (given[key] for key in ("holds", "place", "kind", "half_angle"))
+    holds, place, following, kind, half = (given[key] for key in TARGETS)
     which = torch.nn.functional.one_hot(kind.clamp(min=0), 4) * 40.0
     turned = torch.stack([half.cos(), half.sin()], dim=-1).nan_to_num()
-    exact = torch.cat([holds * 80 - 40, place.nan_to_num(), which, turned], dim=-1)
-    found = scored(exact, holds, place, kind, half)
+    exact = torch.cat([holds * 80 - 40, place.nan_to_num(), following, which, turned], dim=-1)
+    found = scored(exact, holds, place, following, kind, half)
     assert float(found["loss"]) < 1e-6
     assert float(found["found"]) == float(found["right"]) == float(found["type"]) == 1
+    assert float(found["off_to_next"]) == 0
     assert float(found["off_in_token"]) == pytest.approx(0, abs=1e-6)
     assert float(found["off_degrees"]) == pytest.approx(0, abs=1e-3)
-    worse = scored(exact.roll(1, dims=0), holds, place, kind, half)
+    worse = scored(exact.roll(1, dims=0), holds, place, following, kind, half)
     assert float(worse["loss"]) > 1
 
 

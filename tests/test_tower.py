@@ -41,6 +41,14 @@ def test_each_token_tells_of_the_nodule_under_it():
             assert spot > around + 15
 
 
+def test_every_token_knows_the_next_thing_in_reading_order_and_the_first_after_the_last():
+    for look in seen("count", 0, 10):
+        held = [token for token in range(len(look.holds)) if look.holds[token].any()]
+        for token in range(len(look.holds)):
+            after = next((other for other in held if other > token), held[0])
+            assert np.array_equal(look.following[token], look.place[after, 2:])
+
+
 def test_a_close_look_has_the_nodule_nearly_in_its_middle_and_knows_its_type():
     close = [look for look in seen("count", 0, 20) if look.view.pixels.shape != (128, 128)]
     assert len(close) == 40
