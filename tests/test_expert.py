@@ -76,6 +76,15 @@ def test_it_looks_at_all_at_once_or_at_one_after_the_other_and_no_further_than_i
     assert min(len(e.tool_calls) for e in single) < 6
 
 
+def test_choices_that_are_shuffled_are_read_out_up_to_the_one_that_is_meant():
+    for e in read("shape", 20, slips=0):
+        assert e.truth
+        place = "ABCD".index(e.truth.answer)
+        recited = "\n".join(f"{'ABCD'[n]}. {e.question.choices[n]}" for n in range(place + 1))
+        assert recited in e.opening.text
+        assert f"\n{recited}</think><answer>{e.truth.answer}</answer>" in e.turns[-1].reply.text
+
+
 def test_a_mass_is_outlined_without_a_closer_look_or_after_one():
     first = [e.tool_calls[0].name for e in read("measure", 60, slips=0) if e.question.tags["what"] != "angle"]
     assert {"segment", "zoom"} == set(first)

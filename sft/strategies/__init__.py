@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from envs.episode import Answer, Episode, Finding, ToolCall, Truth
+from envs.phantoms.asking import LETTERS
 from tools.geometry import Box, Point
 from tools.image import Image, Place
 
@@ -85,6 +86,15 @@ def shown(episode: Episode) -> list[tuple[str, Image]]:
     """The views that the last turn was answered with, each with its name."""
     last = len(episode.turns[-1].images)
     return list(episode.images.items())[len(episode.images) - last :]
+
+
+def picked(choices: Sequence[str], meant: str) -> tuple[str, str]:
+    """(letter, thought): the choices are read out as they stand in the question, up to the one that is meant.
+
+    So a small policy need not find a letter by what follows it, which is far harder than to read on.
+    """
+    place = choices.index(meant)
+    return LETTERS[place], "\n".join(f"{LETTERS[n]}. {choice}" for n, choice in enumerate(choices[: place + 1]))
 
 
 def answer(thought: str, text: str) -> Step:
