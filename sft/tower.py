@@ -81,7 +81,8 @@ def _things(question: Question, truth: Truth) -> list[_Thing]:
         return image.from_source.point(box.center if isinstance(box, Box) else box)
 
     if truth.findings:
-        return [_Thing("nodule", middle(f.place.shape), KINDS.index(f.name)) for f in truth.findings]
+        named = [(f, KINDS.index(f.name) if f.name in KINDS else UNKNOWN) for f in truth.findings]
+        return [_Thing("nodule", middle(finding.place.shape), kind) for finding, kind in named]
     if not truth.regions:
         return []
     at = middle(truth.regions[0].shape)
