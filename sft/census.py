@@ -12,13 +12,11 @@ import numpy as np
 from agent.chats.qwen import image_limits
 from agent.config import call
 from agent.render import Chat
-from agent.translate import translated
 from envs.env import ReadingEnv
-from sft.collate import Example
-from sft.mixture import pools
+from sft.mixture import in_tokens, pools
 from sft.phases import NAMES
 from sft.settings import Training
-from sft.sources import Source, Unusable, opened, refusal
+from sft.sources import Source, Unusable, opened
 from sft.tower import looked_at
 from tools.geometry import Frozen
 
@@ -105,10 +103,7 @@ def _written(training: Training, chat: Chat) -> Callable[[Source, int], Size]:
     env = call("env", ReadingEnv, training.env)
 
     def size(source: Source, number: int) -> Size:
-        episode = source.episode(number)
-        if reason := refusal(episode, env):
-            raise Unusable(reason)
-        example = Example.of(translated(episode, chat.coordinates, env.tools, env.dialect), chat)
+        example = in_tokens(source, number, env, chat)
         return Size(len(example.rendered.ids), example.rendered.ids.count(chat.pad), example.phases)
 
     return size

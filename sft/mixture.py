@@ -95,6 +95,14 @@ def shuffled(size: int, seed: tuple[int, ...]) -> np.ndarray:
     return np.random.default_rng(seed).permutation(size)
 
 
+def in_tokens(source: Source, number: int, env: ReadingEnv, chat: Chat) -> Example:
+    """A demonstration in tokens, however many. Raises Unusable."""
+    episode = source.episode(number)
+    if reason := refusal(episode, env):
+        raise Unusable(reason)
+    return Example.of(translated(episode, chat.coordinates, env.tools, env.dialect), chat)
+
+
 class Mixture:
     """The samples of a stage, by number. It travels to other processes without what it has opened."""
 
@@ -149,10 +157,7 @@ class Mixture:
 
     def _example(self, source: Source, number: int) -> Any:
         """A demonstration in tokens. Raises Unusable."""
-        episode = source.episode(number)
-        if reason := refusal(episode, self.env):
-            raise Unusable(reason)
-        example = Example.of(translated(episode, self.chat.coordinates, self.env.tools, self.env.dialect), self.chat)
+        example = in_tokens(source, number, self.env, self.chat)
         if len(example.rendered.ids) > self.training.model.max_length:
             raise Unusable(f"longer than {self.training.model.max_length} tokens")
         return example

@@ -53,6 +53,9 @@ def test_only_the_tower_learns_and_the_head_is_gone_afterwards(ran):
     for name, value in drawn.state_dict().items():
         if name in first and TOWER not in f".{name}":
             assert torch.equal(first[name], value), name
+    handed = [name for name in first if "deepstack" in name and "linear_fc2" in name]
+    assert handed
+    assert not any(first[name].any() for name in handed)  # it begins at nothing, and no place is asked of it
     assert not torch.equal(first["model.visual.blocks.0.attn.qkv.weight"], drawn.model.visual.blocks[0].attn.qkv.weight)
 
 
@@ -92,6 +95,19 @@ def test_a_learning_rate_of_the_tower_is_its_own(tiny_models):
     rates = {id(weight): group["lr"] for group in optimizer.param_groups for weight in group["params"]}
     assert [rates[id(weight)] for weight in (*language.parameters(), *vision.parameters())] == [1, 1, 0.25, 0.25]
     assert {group["weight_decay"] for group in optimizer.param_groups} == {0.5}
+
+
+def test_a_stage_with_such_a_rate_moves_the_tower_by_it(tiny_models, tmp_path):
+    from sft.model import TOWER
+
+    made = config(tiny_models("qwen3_vl"), {"vision_learning_rate": 1e-12})
+    trained(made, tmp_path / "run")
+    before, after = weights(tiny_models("qwen3_vl")), weights(tmp_path / "run" / "model")
+    moved = {True: 0.0, False: 0.0}
+    for name, weight in after.items():
+        moved[TOWER in name] = max(moved[TOWER in name], float((weight - before[name]).abs().max()))
+    assert moved[True] < 1e-8
+    assert moved[False] > 1e-4
 
 
 @pytest.mark.parametrize(

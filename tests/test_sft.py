@@ -171,6 +171,21 @@ def test_a_stage_starts_from_the_last(finished, tiny_models):
     assert rates[2] < rates[0]
 
 
+def test_tokens_that_are_not_learned_are_not_scored(tiny_models, tmp_path, monkeypatch):
+    import trl.trainer.utils
+
+    scored = []
+    own = trl.trainer.utils._ChunkedLogProbFunction.apply
+
+    def watched(hidden, *more):
+        scored.append(len(hidden))
+        return own(hidden, *more)
+
+    monkeypatch.setattr(trl.trainer.utils._ChunkedLogProbFunction, "apply", watched)
+    trained(config(tiny_models("qwen3_vl")), tmp_path / "run")
+    assert sum(scored) == lines(tmp_path / "run")[-1]["tokens"]
+
+
 def test_the_model_at_the_end_is_a_whole_folder(finished):
     from transformers import AutoModelForImageTextToText, AutoProcessor
 

@@ -1,7 +1,7 @@
 """The small policy that ships with the project, trained by it alone on made-up studies.
 
-What it can do and cannot is said in agent/pocket/README.md. A question that is not worded as those it was trained on
-is answered with a note that says so: it would answer anything, and be wrong.
+A question that is not worded as those it was trained on is answered with a note that says so: it would answer anything,
+and be wrong.
 """
 
 from collections.abc import Callable
