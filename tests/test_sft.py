@@ -6,6 +6,7 @@ import pytest
 from agent.chats import chat_for
 from agent.config import ConfigError, load
 from agent.loop import PolicyError
+from agent.torch_setup import set_up_torch
 from agent.trace import read
 from sft.collate import IGNORED, collate
 from sft.ledger import Ledger
@@ -172,6 +173,7 @@ def test_a_stage_starts_from_the_last(finished, tiny_models):
 
 
 def test_tokens_that_are_not_learned_are_not_scored(tiny_models, tmp_path, monkeypatch):
+    set_up_torch()
     import trl.trainer.utils
 
     scored = []

@@ -163,6 +163,21 @@ def test_a_training_that_is_asked_to_stop_keeps_its_step_and_goes_on_exactly(tin
 
 
 @pytest.mark.slow
+def test_a_worker_leaves_signals_to_the_training(tiny_models, tmp_path):
+    made = wanted(tiny_models("qwen3_vl"), stages=({"steps": 40},), sft={"workers": 1})
+    del made["validation"]
+    process = begun(tmp_path / "run", made)
+    worker = int(spawned(process))
+    for line in process.stderr:
+        if re.match(r" step 2/40  s0", line):
+            os.kill(worker, signal.SIGTERM)
+            os.kill(worker, signal.SIGINT)
+            break
+    _, said = process.communicate()
+    assert process.wait() == 0, said
+
+
+@pytest.mark.slow
 def test_one_that_is_stopped_while_it_validates_validates_again(tiny_models, tmp_path):
     validation = {**VALIDATION, "max_new_tokens": 300, "every": 3}
     stages = ({"steps": 5},)
