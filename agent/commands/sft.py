@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from agent.cli import DONE, GATE, INTERRUPTED, STOPPED, Stopped
 from agent.commands.common import Output, Settings
@@ -120,8 +121,10 @@ def _lines(told: Told, steps: int) -> Iterator[Any]:
     if not told.live:
         yield lambda line: told.say(f" step {line['step']}/{steps}  {_words(line)}")
         return
-    columns = (TextColumn(" {task.fields[words]}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=told.console, transient=True) as progress:
+    rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # the words give way, not the bar
+    words = TextColumn("{task.fields[words]}", table_column=rest)
+    columns = (BarColumn(12), MofNCompleteColumn(), TimeRemainingColumn(), words)
+    with Progress(*columns, console=told.console, transient=True, expand=True) as progress:
         task = progress.add_task("", total=steps, words="loading")
 
         def tell(line: dict[str, Any]) -> None:
