@@ -1,5 +1,6 @@
-"""A model in a conversation: what it has read is kept, so that each turn costs only what is new in it."""
+"""A model in conversations: what it has read is kept, so that each turn costs only what is new in it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from agent.loop import PolicyError
 from agent.render import Chat, Rendered
 from agent.torch_setup import set_up_torch
+from tools.image import Image
 
 
 def load_model(
@@ -51,71 +53,107 @@ def attention_on(device: str, wanted: str = "auto") -> str:
 
 @dataclass
 class _Read:
-    """What the model has read."""
+    """What the model has read: one conversation, or several side by side."""
 
-    ids: list[int] = field(default_factory=list)  # [L]
+    ids: list[list[int]] = field(default_factory=list)  # of each row, without what fills it up
     images: list[str] = field(default_factory=list)  # ids of the views
     grids: list[Any] = field(default_factory=list)  # of each image: (3,) frames, rows, columns of patches
-    cache: Any = None  # keys and values of the L tokens
-    place: int = -1  # the last token's
+    cache: Any = None  # keys and values
+    places: Any = None  # (B,) the last token's
+    there: Any = None  # (B, L) 0 where a row is filled up; None where none is
 
-    def begins(self, prompt: Rendered) -> bool:
+    def begins(self, prompts: Sequence[Rendered]) -> bool:
+        if len(prompts) != 1 or len(self.ids) != 1 or self.there is not None:
+            return False
+        prompt, ids = prompts[0], self.ids[0]
         images = [image.id for image in prompt.images[: len(self.images)]]
-        length = len(self.ids)
-        return length < len(prompt.ids) and prompt.ids[:length] == self.ids and images == self.images
+        return len(ids) < len(prompt.ids) and prompt.ids[: len(ids)] == ids and images == self.images
 
 
 class Session:
-    """One conversation after another; a prompt that begins with all that was read goes on from there."""
+    """One conversation after another; a prompt that begins with all that was read goes on from there.
+
+    Several are read side by side, each a row (B of them): the shorter ones are filled up on the left.
+    """
 
     def __init__(self, model: Any, processor: Any, chat: Chat):
         self.model, self.processor, self.chat = model, processor, chat
         self._plain = model.get_base_model() if hasattr(model, "get_base_model") else model  # within its adapters
         self._read = _Read()
 
-    def read(self, prompt: Rendered) -> Any:
-        """Logits (vocabulary,) of the token after the prompt."""
-        import torch
-
-        before = self._read if self._read.begins(prompt) else _Read()
+    def read(self, prompts: Sequence[Rendered]) -> Any:
+        """Logits (B, vocabulary) of the token after each prompt."""
+        before = self._read if self._read.begins(prompts) else _Read()
         self._read = _Read()  # should the model break off, nothing half read is gone on from
-        seen = self._pixels(prompt, first=len(before.images))
+        images = [image for prompt in prompts for image in prompt.images]
+        seen = self._pixels(images[len(before.images) :])
         grids = [*before.grids, *seen.get("image_grid_thw", [])]
-        ids = torch.tensor([prompt.ids], device=self.model.device)
-        places = self._places(ids, grids)
-        logits, cache = self._forward(ids, places, len(before.ids), before.cache, seen)
-        images = [image.id for image in prompt.images]
-        self._read = _Read(list(prompt.ids), images, grids, cache, int(places.max()))
+        ids, places, there = self._filled_up(prompts, grids)
+        start = len(before.ids[0]) if before.ids else 0
+        logits, cache = self._forward(ids[:, start:], places[..., start:], before.cache, there, seen)
+        names = [image.id for image in images]
+        last = places.amax(dim=(0, 2))
+        self._read = _Read([list(prompt.ids) for prompt in prompts], names, grids, cache, last, there)
         return logits
 
-    def go_on(self, token: int) -> Any:
-        """Logits (vocabulary,) of the token after this one, which follows all that was read."""
+    def go_on(self, tokens: Sequence[int]) -> Any:
+        """Logits (B, vocabulary) of the token after each of these (B), which follow all that was read."""
         import torch
 
         read = self._read
-        read.ids.append(token)
-        read.place += 1
-        place = torch.full((3, 1, 1), read.place, device=self.model.device)
-        logits, _ = self._forward(torch.tensor([[token]], device=self.model.device), place, 0, read.cache, {})
+        for ids, token in zip(read.ids, tokens, strict=True):
+            ids.append(token)
+        read.places = read.places + 1
+        if read.there is not None:
+            read.there = torch.nn.functional.pad(read.there, (0, 1), value=1)
+        new = torch.tensor(tokens, device=self.model.device)[:, None]
+        logits, _ = self._forward(new, read.places.expand(3, -1)[..., None], read.cache, read.there, {})
         return logits
 
-    def _forward(self, ids: Any, places: Any, start: int, cache: Any, seen: dict[str, Any]) -> tuple[Any, Any]:
-        """Read `ids` (1, L) from `start`; returns the logits after the last, and the cache, longer now."""
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these rows alone."""
+        import torch
+
+        read, chosen = self._read, torch.tensor(rows, device=self.model.device)
+        read.ids = [read.ids[row] for row in rows]
+        read.cache.batch_select_indices(chosen)
+        read.places = read.places[chosen]
+        read.there = None if read.there is None else read.there[chosen]
+
+    def _forward(self, ids: Any, places: Any, cache: Any, there: Any, seen: dict[str, Any]) -> tuple[Any, Any]:
+        """Read `ids` (B, L) after what the cache holds: the logits after the last, and the cache, longer now."""
         import torch
 
         with torch.inference_mode():
             out = self.model(
-                input_ids=ids[:, start:], position_ids=places[..., start:], past_key_values=cache, use_cache=True,
+                input_ids=ids, position_ids=places, past_key_values=cache, attention_mask=there, use_cache=True,
                 logits_to_keep=1, **seen,
             )  # fmt: skip
-        return out.logits[0, -1], out.past_key_values
+        return out.logits[:, -1], out.past_key_values
 
-    def _pixels(self, prompt: Rendered, first: int) -> dict[str, Any]:
-        """What the vision tower takes of the images from number `first`."""
-        pictures = [self.chat.picture(image) for image in prompt.images[first:]]
-        if not pictures:
+    def _pixels(self, images: Sequence[Image]) -> dict[str, Any]:
+        """What the vision tower takes of images."""
+        if not images:
             return {}
+        pictures = [self.chat.picture(image) for image in images]
         return dict(self.processor(images=pictures, return_tensors="pt").to(self.model.device))
+
+    def _filled_up(self, prompts: Sequence[Rendered], grids: list[Any]) -> tuple[Any, Any, Any]:
+        """(ids (B, L), places (3, B, L), where a token is (B, L) or None) of prompts as long as the longest."""
+        import torch
+        from torch.nn.functional import pad
+
+        longest = max(len(prompt.ids) for prompt in prompts)
+        left = iter(grids)
+        ids, places, there = [], [], []
+        for prompt in prompts:
+            own = torch.tensor([prompt.ids], device=self.model.device)
+            fill = (longest - len(prompt.ids), 0)
+            ids.append(pad(own, fill, value=self.chat.end))
+            places.append(pad(self._places(own, [next(left) for _ in prompt.images]), fill))
+            there.append(pad(torch.ones_like(own), fill))
+        uneven = any(len(prompt.ids) < longest for prompt in prompts)
+        return torch.cat(ids), torch.cat(places, dim=1), torch.cat(there) if uneven else None
 
     def _places(self, ids: Any, grids: list[Any]) -> Any:
         """(3, 1, L) the place of each token: time, row, column. Multimodal rotary embedding, arXiv:2409.12191."""

@@ -54,6 +54,8 @@ def place_trainer_class() -> Any:
     class PlaceTrainer(trainer_class()):  # type: ignore[misc]  # made when it is asked for
         """Trains one stage on one device."""
 
+        plays = False
+
         def learned(self, model: Any, inputs: Any, count: Any) -> tuple[Any, Any, int]:
             pixels = {name: inputs.pop(name) for name in ("pixel_values", "image_grid_thw")}
             found = scored(told(model.model.visual, model.places, **pixels), **inputs)

@@ -147,7 +147,8 @@ class Course:
         """What is done between two steps: validate where it is time to, stop where it was asked to."""
         try:
             self._check(trainer.anywhere)
-            self._validate(trainer.model, trainer.step, trainer.anywhere)
+            if trainer.plays:
+                self._validate(trainer.model, trainer.step, trainer.anywhere)
         except Interrupted:
             if trainer.state.global_step and not (self.checkpoints / str(trainer.step)).exists():
                 trainer._save_checkpoint(trainer.model, None)

@@ -161,6 +161,9 @@ def trainer_class() -> Any:
     class Trainer(SFTTrainer):
         """Trains one stage, which teaches replies; a subclass teaches something else."""
 
+        plays = True
+        """Whether what it teaches is heard in replies, so that the model is validated by playing."""
+
         def __init__(self, batches: Batches, course: Any, **more: Any):
             mixture = batches.mixture
             numbers = Dataset.from_dict({"number": range(len(mixture))})

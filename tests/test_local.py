@@ -174,11 +174,11 @@ def test_a_turn_costs_only_what_is_new_in_it(tiny_model, make_env, question):
     env = make_env()
     env.reset(options={"question": question})
     first = render(env.episode, chat)
-    session.read(first)
+    session.read([first])
     env.step(asyncio.run(looks(chat)(env.episode)))
     second = render(env.episode, chat)
-    kept = session.read(second)
-    fresh = Session(session.model, session.processor, chat).read(second)
+    (kept,) = session.read([second])
+    (fresh,) = Session(session.model, session.processor, chat).read([second])
     new = len(second.ids) - len(first.ids)
     assert lengths == [(len(first.ids), 1), (new, 1), (len(second.ids), 2)]
     assert torch.allclose(kept, fresh, atol=1e-4)
@@ -196,8 +196,8 @@ def test_another_image_at_the_same_place_is_read_anew(tiny_model, make_env, ques
     other = render(env.episode, chat)
     other.images = [question.images[0].look(mirrored=True)]
     other.ids = [*first.ids, *chat.encode("a")]
-    session.read(first)
-    kept, fresh = session.read(other), Session(session.model, session.processor, chat).read(other)
+    session.read([first])
+    kept, fresh = session.read([other]), Session(session.model, session.processor, chat).read([other])
     assert torch.equal(kept, fresh)
 
 

@@ -26,6 +26,7 @@ def pocket(
     *,
     temperature: Annotated[float, Field(ge=0)] = 0.0,
     max_new_tokens: Annotated[int, Field(ge=1)] = 768,
+    batch: Annotated[int, Field(ge=1)] = 1,
     seed: int = 0,
     dialect: str = "tags",
     on_text: Callable[[str], None] | None = None,
@@ -34,7 +35,9 @@ def pocket(
     if not (POCKET / "model.safetensors").is_file():
         raise PolicyError("the pocket policy has no weights yet; choose another reader by --policy, such as protocol")
     families = trained(POCKET).families
-    read = local(POCKET, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed, on_text=on_text)
+    read = local(
+        POCKET, temperature=temperature, max_new_tokens=max_new_tokens, batch=batch, seed=seed, on_text=on_text
+    )
     write = find("envs.dialects", dialect)().write
     note = OUTSIDE.format(examples=" ".join(next(wordings(family)) for family in families))
 
