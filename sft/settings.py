@@ -113,6 +113,8 @@ class Validation:
     """Steps, counted over all stages."""
     max_new_tokens: Whole = 256
     """Of a reply: a model that has not learned to end writes as much as it may."""
+    batch: Whole = 16
+    """Questions played side by side."""
 
 
 @dataclass(frozen=True)

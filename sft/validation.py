@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from agent.session import Session
 from agent.statistics import interval
 from agent.trace import Writer
 from envs.env import ReadingEnv
-from envs.episode import Episode
+from envs.episode import Episode, Question, Truth
 from envs.grading import grade
 from sft.settings import Training
 
@@ -26,23 +27,32 @@ def validate(
 ) -> dict[str, Any]:
     """Play every question greedily; the share answered right, with its bootstrap interval over studies.
 
-    The episodes are written to `folder`, where one is given. `check` is called before each turn, and may raise.
+    They are played `batch` at a time, and written to `folder`, where one is given. `check` is called before each turn, and may raise.
     """
     assert training.validation is not None
     session = Session(model, processor, chat)
     own, longest = training.validation, training.model.max_length
-    policy = of_session(session, f"step {step}", 0.0, max_new_tokens=own.max_new_tokens, max_context=longest)
+    policy = of_session(session, f"step {step}", 0.0, 1.0, own.max_new_tokens, longest, own.batch)
+
+    def played(number: int, task: tuple[Question, Truth]) -> Awaitable[Episode]:
+        env = ReadingEnv([task], **training.env)
+        return play(env, policy, task[0], number, watch=lambda _: check())
+
+    async def together(numbered: Sequence[tuple[int, tuple[Question, Truth]]]) -> list[Episode]:
+        return await asyncio.gather(*(played(*one) for one in numbered))
+
     right, studies = [], []
     learning = model.training
     model.eval()
     try:
-        for number, (question, truth) in enumerate(questions(own.task)):
-            env = ReadingEnv([(question, truth)], **training.env)
-            episode = asyncio.run(play(env, policy, question, number, watch=lambda _: check()))
-            right.append(float(grade(episode, truth).right))
-            studies.append(question.study.id)
-            if folder is not None:
-                _keep(episode, step, folder)
+        left = enumerate(questions(own.task))
+        while numbered := list(islice(left, own.batch)):
+            episodes = asyncio.run(together(numbered))
+            for (_, (question, truth)), episode in zip(numbered, episodes, strict=True):
+                right.append(float(grade(episode, truth).right))
+                studies.append(question.study.id)
+                if folder is not None:
+                    _keep(episode, step, folder)
     finally:
         model.train(learning)
     found = interval(right, studies)
