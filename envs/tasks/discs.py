@@ -10,29 +10,36 @@ from tools.image import Image, Place
 from tools.study import Source, Study
 
 SPLITS = {"train": 0, "validation": 1, "test": 2}
+WORDINGS = ("What is the diameter of the bright disc, in mm?",)
 
 
-def discs(split: str = "train", count: int = 100) -> Iterator[tuple[Question, Truth]]:
-    """Ask for the diameter, mm, of a disc on a 256 by 256 film. Raises ValueError for an unknown split."""
+def discs(
+    split: str = "train", count: int = 100, start: int = 0, view_px: int = 256
+) -> Iterator[tuple[Question, Truth]]:
+    """Ask for the diameter, mm, of a disc on a 256 by 256 film, first shown `view_px` wide; from number `start`.
+
+    Raises ValueError for an unknown split.
+    """
     if split not in SPLITS:
         raise ValueError(f"no split {split!r}; there are: {', '.join(SPLITS)}")
-    for number in range(count):
-        yield _disc(f"discs/{split}", number, np.random.default_rng([SPLITS[split], number]))
+    for number in range(start, start + count):
+        yield _disc(f"discs/{split}", number, np.random.default_rng([SPLITS[split], number]), view_px)
 
 
-def _disc(origin: str, number: int, rng: np.random.Generator) -> tuple[Question, Truth]:
+def _disc(origin: str, number: int, rng: np.random.Generator, view_px: int) -> tuple[Question, Truth]:
     radius = int(rng.integers(10, 40))
     x, y = (int(n) for n in rng.integers(radius + 1, 255 - radius, size=2))
     mm = round(float(rng.uniform(0.2, 0.8)), 3)
     source = Source.of(_film(rng, x, y, radius), spacing_mm=(mm, mm), spacing_note="made up")
-    image = Image.of(source)
+    image = Image.of(source, limit=view_px)
     question = Question(
         id=f"{origin}/{number}",
-        text="What is the diameter of the bright disc, in mm?",
+        text=WORDINGS[0],
         study=Study(sources=(source,)),
         images=(image,),
         kind="number",
         origin=origin,
+        tags={"family": "discs"},
     )
     disc = Box(x0=x - radius, y0=y - radius, x1=x + radius, y1=y + radius)
     return question, Truth(answer=f"{2 * radius * mm:.1f} mm", regions=(Place(source=source.id, shape=disc),))

@@ -4,6 +4,7 @@ A strategy is a generator: it yields its next step, a thought and what is done, 
 Places are written in px of the view, in whole hundredths of it: no close look need be placed more exactly.
 """
 
+import re
 from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
@@ -86,6 +87,17 @@ def shown(episode: Episode) -> list[tuple[str, Image]]:
     """The views that the last turn was answered with, each with its name."""
     last = len(episode.turns[-1].images)
     return list(episode.images.items())[len(episode.images) - last :]
+
+
+def outline(view: Image, at: Point, name: str = "img0") -> ToolCall:
+    """An outline of what lies at a point, px of the view."""
+    return ToolCall(name="segment", arguments={"image": name, "method": "region", "point": point(view, at)})
+
+
+def told(episode: Episode, pattern: str) -> str:
+    """A number with its unit, from what the last turn was answered with; nothing where it is not there."""
+    found = re.search(pattern, episode.turns[-1].acts[0].observation.text)
+    return found[1] if found else "not found"
 
 
 def picked(choices: Sequence[str], meant: str) -> tuple[str, str]:

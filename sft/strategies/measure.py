@@ -1,10 +1,9 @@
 """How large is it? A mass is large enough to be outlined as it is; crossing fibres have to be seen close up."""
 
 import math
-import re
 
-from envs.episode import Episode, ToolCall
-from sft.strategies import Case, Plan, answer, close_look, point, shown
+from envs.episode import ToolCall
+from sft.strategies import Case, Plan, answer, close_look, outline, point, shown, told
 from tools.geometry import Box, Point
 
 ARM = 0.9
@@ -30,10 +29,9 @@ def _mass(case: Case) -> Plan:
         ((name, close),) = shown(episode)
         at, view = close.from_source.point(view.to_source.point(at)), close
         thought = "Now I outline it."
-    call = ToolCall(name="segment", arguments={"image": name, "method": "region", "point": point(view, at)})
-    episode = yield thought, (call,)
+    episode = yield thought, (outline(view, at, name),)
     what = case.episode.question.tags["what"]
-    found = _told(episode, r"area ([\d.]+ mm²)" if what == "area" else r"longest diameter ([\d.]+ mm)")
+    found = told(episode, r"area ([\d.]+ mm²)" if what == "area" else r"longest diameter ([\d.]+ mm)")
     yield answer(f"The {'area' if what == 'area' else 'longest diameter'} is {found}.", found)
 
 
@@ -47,11 +45,5 @@ def _angle(case: Case) -> Plan:
     ends = [Point(x=middle.x + side * arm * math.sin(half), y=middle.y - arm * math.cos(half)) for side in (-1, 1)]
     points = [point(view, view.from_source.point(at)) for at in (ends[0], middle, ends[1])]
     episode = yield case.one_of(ANGLE), (ToolCall(name="measure", arguments={"image": name, "points": points}),)
-    found = _told(episode, r"is ([\d.]+ degrees)")
+    found = told(episode, r"is ([\d.]+ degrees)")
     yield answer(f"The angle is {found}.", found)
-
-
-def _told(episode: Episode, pattern: str) -> str:
-    """A number with its unit, from what the last turn was answered with; nothing where it is not there."""
-    found = re.search(pattern, episode.turns[-1].acts[0].observation.text)
-    return found[1] if found else "not found"
