@@ -27,7 +27,8 @@ def validate(
 ) -> dict[str, Any]:
     """Play every question greedily; the share answered right, with its bootstrap interval over studies.
 
-    They are played `batch` at a time, and written to `folder`, where one is given. `check` is called before each turn, and may raise.
+    They are played `batch` at a time, and written to `folder`, where one is given. `check` is called before each
+    turn, and may raise.
     """
     assert training.validation is not None
     session = Session(model, processor, chat)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.cli import run
 from agent.coordinates import in_pixels
 from agent.render import Chat
 from envs.env import ReadingEnv
@@ -117,3 +118,25 @@ def _wait_for(url: str, server: subprocess.Popen[bytes], seconds: int = 60) -> N
         except urllib.error.URLError:
             time.sleep(0.1)
     raise TimeoutError(f"{url} gave no answer for {seconds} s")
+
+
+@pytest.fixture
+def demos(capsys):
+    """Run `overread data demos`: (exit code, stdout, stderr)."""
+
+    def told(*words: object) -> tuple[int, str, str]:
+        code = run(["data", "demos", *map(str, words)])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return told
+
+
+@pytest.fixture(scope="session")
+def shape_demos(tmp_path_factory) -> Path:
+    """Six demonstrations by the oracle: a zoom, then the answer."""
+    folder = tmp_path_factory.mktemp("runs") / "shapes"
+    code = run(["data", "demos", "--set", "task.name=shape", "--set", "task.view_px=64", "--policy", "oracle",
+                "--count", "6", "--out", str(folder), "-q"])  # fmt: skip
+    assert code == 0
+    return folder

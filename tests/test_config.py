@@ -11,7 +11,10 @@ def test_a_table_is_a_call():
 @pytest.mark.parametrize(
     ("table", "told"),
     [
-        ({"name": "discs", "cuont": 3}, "discs has no setting 'cuont'; it takes: split, count, start, view_px. Did you mean 'count'?"),
+        (
+            {"name": "discs", "cuont": 3},
+            "discs has no setting 'cuont'; it takes: split, count, start, view_px. Did you mean 'count'?",
+        ),
         ({"name": "discs", "count": "many"}, "discs.count: Input should be a valid integer"),
         ({"name": "disks"}, "no 'disks' in envs/tasks/; there are: change, clip, count,"),
         ({"split": "test"}, "needs a name"),

@@ -21,39 +21,15 @@ from agent.plan import questions
 from agent.policies.protocol import protocol
 from agent.trace import read
 from envs.env import ReadingEnv
-from envs.episode import Episode, Question, Truth
 from envs.grading import grade
-from sft.contents import contents
 from sft.demos import APART, Order, dropped, make, read_tries, totals
-from sft.replay import ReplayError, replayed
 from tests.datasets_made import picture, write_jsonl
+from tests.demos import AWAY, ZOOM, ended
 
 OVERREAD = Path(sys.executable).parent / "overread"
 SHAPE = {"name": "shape", "split": "test", "count": 40, "view_px": 64}
 MIXED = {"name": "phantoms", "split": "test", "count": 24, "view_px": 64}
 ORACLE = {"name": "oracle"}
-
-
-@pytest.fixture
-def told(capsys):
-    """Run `overread data demos`: (exit code, stdout, stderr)."""
-
-    def demos(*words: object) -> tuple[int, str, str]:
-        code = run(["data", "demos", *map(str, words)])
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return demos
-
-
-@pytest.fixture(scope="module")
-def shapes(tmp_path_factory) -> Path:
-    """Six demonstrations by the oracle: a zoom, then the answer."""
-    folder = tmp_path_factory.mktemp("runs") / "shapes"
-    code = run(["data", "demos", "--set", "task.name=shape", "--set", "task.view_px=64", "--policy", "oracle",
-                "--count", "6", "--out", str(folder), "-q"])  # fmt: skip
-    assert code == 0
-    return folder
 
 
 @pytest.fixture
@@ -89,9 +65,9 @@ def settled(folder: Path) -> list[dict[str, Any]]:
 # ---- made
 
 
-def test_what_the_oracle_shows_in_every_family_is_kept_and_replays(told, tmp_path):
+def test_what_the_oracle_shows_in_every_family_is_kept_and_replays(demos, tmp_path):
     words = [f"--set=task.{name}={value}" for name, value in MIXED.items()]
-    code, out, _ = told(*words, "--policy", "oracle", "--out", tmp_path / "run", "--json")
+    code, out, _ = demos(*words, "--policy", "oracle", "--out", tmp_path / "run", "--json")
     said = json.loads(out)
     assert (code, said["asked"], said["tried"], said["kept"], said["rate"], said["dropped"]) == (0, 24, 24, 24, 1.0, {})
     families = Counter(question.tags["family"] for question, _ in questions(MIXED))
@@ -102,12 +78,12 @@ def test_what_the_oracle_shows_in_every_family_is_kept_and_replays(told, tmp_pat
         "demos", MIXED, ORACLE, {}, 1,
     )  # fmt: skip
     assert {name: facts[name] for name in said if name != "run"} == {n: said[n] for n in said if n != "run"}
-    code, out, _ = told("check", tmp_path / "run")
+    code, out, _ = demos("check", tmp_path / "run")
     assert (code, out) == (0, "24 demonstrations, 0 do not replay\n")
 
 
-def test_the_expert_shows_where_nobody_else_is_named(told, tmp_path):
-    code, out, _ = told("--set", "task.name=shape", "--count", 3, "--out", tmp_path / "run", "--json")
+def test_the_expert_shows_where_nobody_else_is_named(demos, tmp_path):
+    code, out, _ = demos("--set", "task.name=shape", "--count", 3, "--out", tmp_path / "run", "--json")
     assert code == 0
     assert {episode.policy for episode in read(tmp_path / "run")} == {"sft.expert"}
     assert json.loads(out)["kept"] == 3
@@ -196,8 +172,8 @@ def test_a_teacher_never_sees_the_truth(lab, tmp_path):
     assert seen[0] == seen[1]
 
 
-def test_a_policy_that_is_told_the_truth_by_a_setting_is_refused(told, tmp_path):
-    code, _, err = told(
+def test_a_policy_that_is_told_the_truth_by_a_setting_is_refused(demos, tmp_path):
+    code, _, err = demos(
         "--set", "task.name=shape", "--policy", "protocol", "--set", "policy.truth_of=1", "--out", tmp_path
     )
     assert (code, err) == (2, "error: protocol has no setting 'truth_of'; it takes: dialect.\n")
@@ -205,18 +181,6 @@ def test_a_policy_that_is_told_the_truth_by_a_setting_is_refused(told, tmp_path)
 
 
 # ---- dropped
-
-
-def ended(task: tuple[Question, Truth], *replies: str, **more: Any) -> Episode:
-    env = ReadingEnv([task], **more)
-    env.reset(options={"question": task[0]})
-    for reply in replies:
-        env.step(reply)
-    return env.episode
-
-
-ZOOM = '<tool_call>{"name": "zoom", "arguments": {"image": "img0", "box": [10, 10, 90, 90]}}</tool_call>'
-AWAY = ZOOM.replace("[10, 10, 90, 90]", "[900, 900, 950, 950]")
 
 
 @pytest.mark.parametrize(
@@ -250,18 +214,18 @@ def test_a_fault_is_a_reason_with_its_last_line(task):
     assert dropped(broken, task[1]) == ("fault", "it ended by a fault: engine_fault, RuntimeError: no power")
 
 
-def test_too_many_faults_stop_a_making_and_are_played_again_when_it_goes_on(lab, told, tmp_path):
+def test_too_many_faults_stop_a_making_and_are_played_again_when_it_goes_on(lab, demos, tmp_path):
     weak = lab(
         "weak",
         "def weak():\n    async def policy(episode):\n        raise RuntimeError('no power')\n    return policy\n",
     )
-    code, _, err = told(
+    code, _, err = demos(
         "--set", "task.name=shape", "--policy", weak["name"], "--count", 40, "--out", tmp_path / "run", "-q"
     )
     assert (code, err) == (3, "error: 32 of 32 episodes ended by a fault, not by an answer: RuntimeError: no power\n")
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
     (tmp_path / "run" / "run.json").write_text(json.dumps({**facts, "policy": ORACLE}))
-    code, out, _ = told("--resume", tmp_path / "run", "--json")
+    code, out, _ = demos("--resume", tmp_path / "run", "--json")
     assert code == 0
     assert (json.loads(out)["kept"], json.loads(out)["tried"], json.loads(out)["dropped"]) == (40, 40, {})
 
@@ -287,13 +251,13 @@ def test_after_a_kill_the_making_goes_on_and_gives_the_same_set(tmp_path):
 
 
 @pytest.mark.parametrize("left", [b"", b'{"number": 5, "quest'])
-def test_an_episode_that_was_kept_but_not_logged_is_not_kept_twice(left, shapes, tmp_path):
-    shutil.copytree(shapes, tmp_path / "run")
+def test_an_episode_that_was_kept_but_not_logged_is_not_kept_twice(left, shape_demos, tmp_path):
+    shutil.copytree(shape_demos, tmp_path / "run")
     lines = (tmp_path / "run" / "tries.jsonl").read_bytes().splitlines(keepends=True)
     (tmp_path / "run" / "tries.jsonl").write_bytes(b"".join(lines[:-1]) + left)
     assert run(["data", "demos", "--resume", str(tmp_path / "run"), "-q"]) == 0
-    assert settled(tmp_path / "run") == settled(shapes)
-    assert read_tries(tmp_path / "run") == read_tries(shapes)
+    assert settled(tmp_path / "run") == settled(shape_demos)
+    assert read_tries(tmp_path / "run") == read_tries(shape_demos)
 
 
 @pytest.mark.slow
@@ -305,21 +269,21 @@ def test_three_workers_make_what_one_makes(tmp_path):
     assert len(list((tmp_path / "three" / "episodes").glob("*.jsonl"))) == 3
 
 
-def test_rows_that_cannot_be_used_stop_a_making_or_are_named(told, tmp_path):
+def test_rows_that_cannot_be_used_stop_a_making_or_are_named(demos, tmp_path):
     picture(tmp_path / "a.png", 1)
     row = {"id": "1", "images": ["a.png"], "question": "What is it?", "answer": "a film"}
     write_jsonl(tmp_path / "test.jsonl", [row, {**row, "id": "2", "images": ["b.png"]}])
     words = ["--set", "task.name=jsonl", "--set", f"task.root={tmp_path}", "--policy", "oracle"]
-    code, _, err = told(*words, "--out", tmp_path / "a", "-q")
+    code, _, err = demos(*words, "--out", tmp_path / "a", "-q")
     assert code == 4
     assert "row 2: " in err
-    code, out, err = told(*words, "--out", tmp_path / "b", "--skip-bad", "--json")
+    code, out, err = demos(*words, "--out", tmp_path / "b", "--skip-bad", "--json")
     assert (code, json.loads(out)["kept"]) == (0, 1)
     assert err.startswith("skipped: ")
-    assert told("check", tmp_path / "b")[:2] == (0, "1 demonstrations, 0 do not replay\n")
+    assert demos("check", tmp_path / "b")[:2] == (0, "1 demonstrations, 0 do not replay\n")
     (tmp_path / "a.png").unlink()
     picture(tmp_path / "a.png", 2)
-    code, out, _ = told("check", tmp_path / "b")
+    code, out, _ = demos("check", tmp_path / "b")
     assert code == 4
     assert "jsonl/test/1: the study: stored '" in out
 
@@ -340,244 +304,11 @@ def test_rows_that_cannot_be_used_stop_a_making_or_are_named(told, tmp_path):
         (["import", "nobody", "x", "--out", "{eval}/x"], "no 'nobody' in sft/formats/; there are: "),
     ],
 )
-def test_what_cannot_be_asked_for_is_refused_in_a_sentence(words, says, told, shapes, tmp_path):
+def test_what_cannot_be_asked_for_is_refused_in_a_sentence(words, says, demos, shape_demos, tmp_path):
     (tmp_path / "eval" / "episodes").mkdir(parents=True)
-    code, _, err = told(*(word.format(run=shapes, eval=tmp_path / "eval") for word in words))
+    code, _, err = demos(*(word.format(run=shape_demos, eval=tmp_path / "eval") for word in words))
     assert code == 2
     assert says in err
-
-
-# ---- replayed
-
-
-def changed(folder: Path, number: int, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change one stored episode by hand."""
-    path = folder / "episodes" / "w0.jsonl"
-    lines = path.read_text().splitlines(keepends=True)
-    record = json.loads(lines[number])
-    change(record)
-    lines[number] = json.dumps(record) + "\n"
-    path.write_text("".join(lines))
-
-
-def first_act(record: dict[str, Any]) -> dict[str, Any]:
-    act: dict[str, Any] = record["turns"][0]["acts"][0]
-    return act
-
-
-CHANGES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
-    "a reply": (
-        lambda r: r["turns"][0]["reply"].update(text=ZOOM.replace("90, 90", "30, 30")),
-        "turn 1: the actions: stored ...",
-    ),
-    "a reply's thought": (
-        lambda r: r["turns"][1]["reply"].update(text=r["turns"][1]["reply"]["text"].replace("I know", "I guess")),
-        "turn 2: the reply's thought: stored 'I know the truth.', came 'I guess the truth.'",
-    ),
-    "the truth": (
-        lambda r: r["truth"].update(answer="Z"),
-        "the truth's answer: stored 'Z', came '",
-    ),
-    "the place of the truth": (
-        lambda r: r["truth"].update(regions=[]),
-        "the truth's regions: stored (), came (Place(",
-    ),
-    "what a tool said": (
-        lambda r: first_act(r)["observation"].update(text="all is well"),
-        "turn 1: zoom: the words: stored 'all is well', came '",
-    ),
-    "what a tool showed": (
-        lambda r: first_act(r)["observation"]["images"].clear(),
-        "turn 1: zoom: the pictures: stored [], came ['",
-    ),
-    "where it looked": (
-        lambda r: first_act(r)["places"].clear(),
-        "turn 1: the places of zoom: stored {}, came {'box'",
-    ),
-    "that it was refused": (
-        lambda r: first_act(r).update(refused=True),
-        "turn 1: the refusal of zoom: stored True, came False",
-    ),
-    "a tool": (
-        lambda r: first_act(r)["action"].update(name="scalpel"),
-        "turn 1: no tool 'scalpel'; there are: zoom, crop, ",
-    ),
-    "the question": (
-        lambda r: r["question"].update(text="What now?"),
-        "the question's text: stored 'What now?', came '",
-    ),
-    "the id": (
-        lambda r: r["question"].update(id="shape/train/999"),
-        "the task has no such question",
-    ),
-    "the opening": (
-        lambda r: r["opening"].update(text=r["opening"]["text"] + "!"),
-        "the opening: the words: stored '...",
-    ),
-    "the instructions": (lambda r: r.update(system="Guess."), "what is told first: stored 'Guess.', came '"),
-    "the stop": (lambda r: r.update(stop="turn_limit"), "the stop: stored 'turn_limit', came 'answered'"),
-    "the last turn": (lambda r: r["turns"].pop(), "the stop: stored 'answered', came 'None'"),
-    "one turn more": (
-        lambda r: r["turns"].append(r["turns"][1]),
-        "turn 3: the episode is over after turn 2: answered",
-    ),
-    "no truth": (lambda r: r.update(truth=None), "no truth is stored: the episode was broken off, or never judged"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("what", CHANGES)
-def test_a_change_to_what_is_stored_is_found_and_named(what, told, shapes, tmp_path):
-    change, says = CHANGES[what]
-    shutil.copytree(shapes, tmp_path / "run")
-    changed(tmp_path / "run", 2, lambda record: record["tokens"].update(turns=[]) or change(record))
-    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
-    code, out, _ = told("check", tmp_path / "run", "-q")
-    assert code == 4
-    first, last = out.splitlines()
-    assert says in first
-    assert last == "6 demonstrations, 1 do not replay"
-    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
-
-
-@pytest.mark.parametrize("seen", [0, 1])
-@pytest.mark.parametrize(
-    ("spoil", "says"),
-    [
-        (lambda path: path.unlink(), "the picture of img{seen} is missing: {path}"),
-        (lambda path: path.write_text("no picture"), "the picture of img{seen} cannot be read: "),
-        (lambda path: picture(path, 1), "the picture of img{seen} is not what was seen: {path}"),
-    ],
-    ids=["missing", "broken", "another"],
-)
-def test_a_picture_that_is_missing_or_another_is_named(spoil, says, seen, told, shapes, tmp_path):
-    shutil.copytree(shapes, tmp_path / "run")
-    episode = list(read(tmp_path / "run"))[3]
-    path = episode.images[f"img{seen}"]._path
-    spoil(path)
-    code, out, _ = told("check", tmp_path / "run", "-q", "--json")
-    (failed,) = json.loads(out)["failed"]
-    assert (code, failed["question"]) == (4, episode.question.id)
-    assert failed["why"].startswith(says.format(seen=seen, path=path))
-
-
-def test_a_line_that_was_lost_is_missed(told, shapes, tmp_path):
-    shutil.copytree(shapes, tmp_path / "run")
-    path = tmp_path / "run" / "episodes" / "w0.jsonl"
-    path.write_bytes(path.read_bytes()[:-40])
-    code, out, err = told("check", tmp_path / "run", "-q")
-    assert code == 4
-    assert "run: 6 were kept, and 5 are there" in out
-    assert "w0.jsonl, line 6: " in err
-
-
-def test_a_truth_that_the_replay_contradicts_is_named(task):
-    """The stored truth and that of the task are the same, and the answer is right by neither."""
-    question, truth = task
-    episode = ended(task, "<answer>1 mm</answer>")
-    with pytest.raises(ReplayError, match=rf"the answer '1 mm' is wrong: the truth is '{truth.answer}'"):
-        replayed(episode, question, truth, ReadingEnv([task]))
-
-
-def test_a_replayed_episode_is_the_stored_one_and_its_views_know_their_sources(shapes):
-    tasks = {
-        question.id: (question, truth) for question, truth in questions({"name": "shape", "view_px": 64, "count": 6})
-    }
-    for episode in read(shapes):
-        again = replayed(episode, *tasks[episode.question.id], ReadingEnv([tasks[episode.question.id]]))
-        assert (again.id, again.policy, again.verdict, again.seed) == (
-            episode.id, episode.policy, episode.verdict, episode.seed,
-        )  # fmt: skip
-        assert all(image.data is not None for image in again.images.values())
-        with pytest.raises(FileNotFoundError):
-            _ = episode.images["img0"].data
-
-
-def test_other_rules_do_not_replay_what_was_played_under_these(told, shapes, tmp_path):
-    shutil.copytree(shapes, tmp_path / "run")
-    facts = json.loads((tmp_path / "run" / "run.json").read_text())
-    (tmp_path / "run" / "run.json").write_text(json.dumps({**facts, "env": {"tools": ["crop"]}}))
-    code, out, _ = told("check", tmp_path / "run", "-q")
-    assert code == 4
-    assert out.count("turn 1: no tool 'zoom'; there are: crop\n") == 6
-
-
-@pytest.mark.slow
-def test_what_is_too_long_for_a_model_is_named(told, shapes, tiny_models):
-    model = tiny_models("qwen2_5_vl")
-    code, out, _ = told("stats", shapes, "--model", model, "--json")
-    most, least = (json.loads(out)["lengths"]["tokens"][name] for name in ("most", "least"))
-    assert (code, least > 100) == (0, True)
-    check = ["check", shapes, "-q", "--model", model, "--max-length"]
-    assert told(*check, most)[0] == 0
-    code, out, _ = told(*check, most - 1)
-    assert code == 4
-    assert f"it is {most} tokens long for {model}, and may have {most - 1}" in out
-
-
-# ---- counted, handed out and brought in
-
-
-def test_stats_count_what_is_there(told, shapes):
-    code, out, _ = told("stats", shapes, "--json")
-    said = json.loads(out)
-    assert code == 0
-    assert (said["episodes"], said["refused"], said["policies"]) == (6, 0, {"oracle": 6})
-    assert (said["tools"], said["by"]["family"]) == ({"zoom": 6}, {"shape": 6})
-    assert said["phases"] == {"act": 6, "answer": 6, "rethink": 6, "think": 6}
-    assert said["lengths"]["turns"] == {"least": 2, "median": 2.0, "mean": 2.0, "most": 2}
-    written = [sum(len(turn.reply.text) for turn in episode.turns) for episode in read(shapes)]
-    assert said["lengths"]["characters"]["most"] == max(written)
-    assert "zoom\t6" in told("stats", shapes, "--plain")[1]
-
-
-def test_spreads_are_told_of_the_least_the_middle_and_the_most(task):
-    answer = f"<answer>{task[1].answer}</answer>"
-    found = contents([ended(task, answer), ended(task, ZOOM, AWAY, answer), ended(task, ZOOM, answer)])
-    assert found["lengths"]["turns"] == {"least": 1, "median": 2.0, "mean": 2.0, "most": 3}
-    assert found["lengths"]["images"] == {"least": 1, "median": 2.0, "mean": 1.67, "most": 2}
-    assert (found["tools"], found["refused"]) == ({"zoom": 3}, 1)
-    assert contents([])["lengths"] == {}
-
-
-@pytest.mark.parametrize("layout", ["sharegpt", "trl"])
-def test_what_is_handed_out_is_brought_in_again(layout, told, shapes, tmp_path):
-    file = tmp_path / "out" / "shapes.jsonl"
-    assert told("export", layout, shapes, "--out", file)[:2] == (0, f"{file}: 6 demonstrations\n")
-    assert told("export", layout, shapes, "--out", file)[0] == 2
-    code, out, err = told("import", layout, file, "--out", tmp_path / "in", "--json")
-    assert (code, err) == (0, "")
-    assert (json.loads(out)["kept"], json.loads(out)["tried"]) == (6, 6)
-    theirs, ours = (Counter(e.answer for e in read(folder)) for folder in (tmp_path / "in", shapes))
-    assert theirs == ours
-    assert told("check", tmp_path / "in")[:2] == (0, "6 demonstrations, 0 do not replay\n")
-    assert told("--resume", tmp_path / "in")[0] == 2
-
-
-def test_what_comes_out_otherwise_is_not_brought_in_and_is_named(told, shapes, tmp_path):
-    """One record states another answer than it leads to, one is no record."""
-    file = tmp_path / "out" / "shapes.jsonl"
-    told("export", "sharegpt", shapes, "--out", file)
-    records = [json.loads(line) for line in file.read_text().splitlines()]
-    stated = records[1]["answer"]
-    records[1]["answer"] = "A" if stated != "A" else "B"
-    del records[2]["images"]
-    write_jsonl(file, records)
-    code, out, err = told("import", "sharegpt", file, "--out", tmp_path / "in", "--json")
-    assert code == 0
-    assert (json.loads(out)["kept"], json.loads(out)["dropped"]) == (4, {"wrong": 1})
-    assert err.startswith(f"skipped: {file}, row 3: ")
-    (wrong,) = (one for one in read_tries(tmp_path / "in") if one.dropped)
-    assert wrong.why == f"the answer {stated!r} is wrong; right is {records[1]['answer']!r}"
-    assert told("check", tmp_path / "in")[0] == 0
-
-
-def test_what_was_brought_in_does_not_replay_without_its_pictures(told, shapes, tmp_path):
-    told("export", "sharegpt", shapes, "--out", tmp_path / "out" / "shapes.jsonl")
-    told("import", "sharegpt", tmp_path / "out" / "shapes.jsonl", "--out", tmp_path / "in")
-    shutil.rmtree(tmp_path / "out" / "images")
-    code, out, _ = told("check", tmp_path / "in", "-q")
-    assert code == 4
-    assert out.splitlines()[-1] == "6 demonstrations, 6 do not replay"
 
 
 def test_making_needs_no_torch():
