@@ -44,4 +44,5 @@ def planned(episode: Episode, truth: Truth, slips: float) -> Plan:
     rng = np.random.default_rng([episode.seed or 0, zlib.crc32(episode.question.id.encode())])
     case = Case(episode, truth, rng)
     plan: Plan = find("sft.strategies", family)(case)
-    return after_a_slip(case, plan) if rng.random() < slips else plan
+    slipped = rng.random() < slips and episode.opening.images  # each of them is a look at the wrong place
+    return after_a_slip(case, plan) if slipped else plan

@@ -13,6 +13,8 @@ from sft.expert import expert
 from tools.lookup import find, names
 
 FAMILIES = names("sft.strategies")
+OTHERS = ("discs", "recall")
+"""Those that have neither nodules nor difficulties."""
 TOOLS = ("zoom", "segment", "measure")
 
 
@@ -38,13 +40,13 @@ def test_an_expert_is_right_and_writes_what_the_strict_parser_reads(family):
     assert {episode.stop for episode in episodes} == {"answered"}
 
 
-@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "discs"])
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family not in OTHERS])
 @pytest.mark.parametrize("difficulty", [0.0, 1.0])
 def test_it_is_right_at_every_difficulty(family, difficulty):
     assert np.mean([right(episode) for episode in read(family, 12, difficulty=difficulty)]) >= 0.9
 
 
-@pytest.mark.parametrize("family", [family for family in FAMILIES if family not in ("measure", "discs")])
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family not in ("measure", *OTHERS)])
 def test_every_nodule_that_is_looked_at_lies_within_its_close_look(family):
     for episode in read(family, 20, slips=0):
         assert episode.truth is not None

@@ -9,4 +9,4 @@ def discs(case: Case) -> Plan:
     at = case.middle(case.truth.regions[0])
     episode = yield case.one_of(OUTLINE), (outline(case.view, at),)
     found = told(episode, r"longest diameter ([\d.]+ mm)")
-    yield answer(f"The disc is {found} wide.", found)
+    yield answer(f"It says: longest diameter {found}.", found)

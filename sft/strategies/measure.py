@@ -31,8 +31,9 @@ def _mass(case: Case) -> Plan:
         thought = "Now I outline it."
     episode = yield thought, (outline(view, at, name),)
     what = case.episode.question.tags["what"]
-    found = told(episode, r"area ([\d.]+ mm²)" if what == "area" else r"longest diameter ([\d.]+ mm)")
-    yield answer(f"The {'area' if what == 'area' else 'longest diameter'} is {found}.", found)
+    name = "area" if what == "area" else "longest diameter"
+    found = told(episode, rf"{name} ([\d.]+ mm²?)")
+    yield answer(f"It says: {name} {found}.", found)  # in the tool's words: they are easier to copy
 
 
 def _angle(case: Case) -> Plan:
@@ -46,4 +47,4 @@ def _angle(case: Case) -> Plan:
     points = [point(view, view.from_source.point(at)) for at in (ends[0], middle, ends[1])]
     episode = yield case.one_of(ANGLE), (ToolCall(name="measure", arguments={"image": name, "points": points}),)
     found = told(episode, r"is ([\d.]+ degrees)")
-    yield answer(f"The angle is {found}.", found)
+    yield answer(f"The angle at the middle point is {found}.", found)
