@@ -1,6 +1,6 @@
 """A model in conversations: what it has read is kept, so that each turn costs only what is new in it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,83 +52,101 @@ def attention_on(device: str, wanted: str = "auto") -> str:
 
 
 @dataclass
-class _Read:
-    """What the model has read: one conversation, or several side by side."""
+class _Row:
+    """One conversation that was read, or is being read."""
 
-    ids: list[list[int]] = field(default_factory=list)  # of each row, without what fills it up
+    ids: list[int] = field(default_factory=list)  # [L]
     images: list[str] = field(default_factory=list)  # ids of the views
     grids: list[Any] = field(default_factory=list)  # of each image: (3,) frames, rows, columns of patches
-    cache: Any = None  # keys and values
-    places: Any = None  # (B,) the last token's
-    there: Any = None  # (B, L) 0 where a row is filled up; None where none is
+    cache: list[tuple[Any, Any]] = field(default_factory=list)  # of each layer: keys and values, (1, heads, L, width)
 
-    def begins(self, prompts: Sequence[Rendered]) -> bool:
-        if len(prompts) != 1 or len(self.ids) != 1 or self.there is not None:
-            return False
-        prompt, ids = prompts[0], self.ids[0]
+    def begins(self, prompt: Rendered) -> bool:
         images = [image.id for image in prompt.images[: len(self.images)]]
-        return len(ids) < len(prompt.ids) and prompt.ids[: len(ids)] == ids and images == self.images
+        length = len(self.ids)
+        return length < len(prompt.ids) and prompt.ids[:length] == self.ids and images == self.images
 
 
 class Session:
-    """One conversation after another; a prompt that begins with all that was read goes on from there.
+    """Conversations, read and gone on with side by side, each a row (B of them).
 
-    Several are read side by side, each a row (B of them): the shorter ones are filled up on the left.
+    The last `kept` are put by: a prompt that begins with all that was read of one goes on from there. Rows that are
+    shorter than others are filled up on the left, where nothing attends.
     """
 
-    def __init__(self, model: Any, processor: Any, chat: Chat):
-        self.model, self.processor, self.chat = model, processor, chat
+    def __init__(self, model: Any, processor: Any, chat: Chat, kept: int = 1):
+        self.model, self.processor, self.chat, self.kept = model, processor, chat, kept
         self._plain = model.get_base_model() if hasattr(model, "get_base_model") else model  # within its adapters
-        self._read = _Read()
+        self._put: list[_Row] = []
+        self._rows: list[_Row] = []
+        self._cache: Any = None
+        self._places: Any = None  # (B,) of each row's last token
+        self._there: Any = None  # (B, L) 0 where a row is filled up; None where none is
 
     def read(self, prompts: Sequence[Rendered]) -> Any:
         """Logits (B, vocabulary) of the token after each prompt."""
-        before = self._read if self._read.begins(prompts) else _Read()
-        self._read = _Read()  # should the model break off, nothing half read is gone on from
-        images = [image for prompt in prompts for image in prompt.images]
-        seen = self._pixels(images[len(before.images) :])
-        grids = [*before.grids, *seen.get("image_grid_thw", [])]
-        ids, places, there = self._filled_up(prompts, grids)
-        start = len(before.ids[0]) if before.ids else 0
-        logits, cache = self._forward(ids[:, start:], places[..., start:], before.cache, there, seen)
-        names = [image.id for image in images]
-        last = places.amax(dim=(0, 2))
-        self._read = _Read([list(prompt.ids) for prompt in prompts], names, grids, cache, last, there)
+        self._put_by(range(len(self._rows)))
+        before = [max(filter(_begins(prompt), self._put), key=_length, default=_Row()) for prompt in prompts]
+        self._put = [row for row in self._put if not any(row is one for one in before)]
+        new = [prompt.images[len(row.images) :] for prompt, row in zip(prompts, before, strict=True)]
+        seen = self._pixels([image for images in new for image in images])
+        grids = iter(seen.get("image_grid_thw", []))
+        rows = [
+            _Row(list(prompt.ids), [*row.images, *(i.id for i in images)], [*row.grids, *(next(grids) for _ in images)])
+            for prompt, row, images in zip(prompts, before, new, strict=True)
+        ]
+        starts = [len(row.ids) for row in before]
+        ids, places = self._filled_up(rows, starts)
+        self._there = self._is_there(rows, starts)
+        logits, self._cache = self._forward(ids, places, self._joined(before), seen)
+        self._rows, self._places = rows, places.amax(dim=(0, 2))
         return logits
 
     def go_on(self, tokens: Sequence[int]) -> Any:
         """Logits (B, vocabulary) of the token after each of these (B), which follow all that was read."""
         import torch
 
-        read = self._read
-        for ids, token in zip(read.ids, tokens, strict=True):
-            ids.append(token)
-        read.places = read.places + 1
-        if read.there is not None:
-            read.there = torch.nn.functional.pad(read.there, (0, 1), value=1)
+        for row, token in zip(self._rows, tokens, strict=True):
+            row.ids.append(token)
+        self._places = self._places + 1
+        if self._there is not None:
+            self._there = torch.nn.functional.pad(self._there, (0, 1), value=1)
         new = torch.tensor(tokens, device=self.model.device)[:, None]
-        logits, _ = self._forward(new, read.places.expand(3, -1)[..., None], read.cache, read.there, {})
+        logits, _ = self._forward(new, self._places.expand(3, -1)[..., None], self._cache, {})
         return logits
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these rows alone."""
+        """Go on with these rows alone; the others are put by."""
         import torch
 
-        read, chosen = self._read, torch.tensor(rows, device=self.model.device)
-        read.ids = [read.ids[row] for row in rows]
-        read.cache.batch_select_indices(chosen)
-        read.places = read.places[chosen]
-        read.there = None if read.there is None else read.there[chosen]
+        self._put_by([row for row in range(len(self._rows)) if row not in rows])
+        chosen = torch.tensor(rows, device=self.model.device)
+        self._rows = [self._rows[row] for row in rows]
+        self._cache.batch_select_indices(chosen)
+        self._places = self._places[chosen]
+        self._there = None if self._there is None else self._there[chosen]
 
-    def _forward(self, ids: Any, places: Any, cache: Any, there: Any, seen: dict[str, Any]) -> tuple[Any, Any]:
+    def _put_by(self, rows: Iterable[int]) -> None:
+        for number in rows:
+            row, own = self._rows[number], slice(number, number + 1)
+            held = slice(None) if self._there is None else self._there[number].bool()
+            pairs = [(layer.keys[own][:, :, held], layer.values[own][:, :, held]) for layer in self._cache.layers]
+            if len(self._rows) > 1:  # a part would hold on to the whole
+                pairs = [(keys.clone(), values.clone()) for keys, values in pairs]
+            row.cache = pairs
+            self._put.append(row)
+        del self._put[: max(0, len(self._put) - self.kept)]
+
+    def _forward(self, ids: Any, places: Any, cache: Any, seen: dict[str, Any]) -> tuple[Any, Any]:
         """Read `ids` (B, L) after what the cache holds: the logits after the last, and the cache, longer now."""
         import torch
 
+        self._rows, rows = [], self._rows  # should the model break off, nothing half read is gone on from
         with torch.inference_mode():
             out = self.model(
-                input_ids=ids, position_ids=places, past_key_values=cache, attention_mask=there, use_cache=True,
+                input_ids=ids, position_ids=places, past_key_values=cache, attention_mask=self._there, use_cache=True,
                 logits_to_keep=1, **seen,
             )  # fmt: skip
+        self._rows = rows
         return out.logits[:, -1], out.past_key_values
 
     def _pixels(self, images: Sequence[Image]) -> dict[str, Any]:
@@ -138,24 +156,48 @@ class Session:
         pictures = [self.chat.picture(image) for image in images]
         return dict(self.processor(images=pictures, return_tensors="pt").to(self.model.device))
 
-    def _filled_up(self, prompts: Sequence[Rendered], grids: list[Any]) -> tuple[Any, Any, Any]:
-        """(ids (B, L), places (3, B, L), where a token is (B, L) or None) of prompts as long as the longest."""
+    def _joined(self, rows: Sequence[_Row]) -> Any:
+        """A cache of what was read of these, each filled up on the left; None where nothing was."""
         import torch
-        from torch.nn.functional import pad
+        from transformers import DynamicCache
 
-        longest = max(len(prompt.ids) for prompt in prompts)
-        left = iter(grids)
-        ids, places, there = [], [], []
-        for prompt in prompts:
-            own = torch.tensor([prompt.ids], device=self.model.device)
-            fill = (longest - len(prompt.ids), 0)
-            ids.append(pad(own, fill, value=self.chat.end))
-            places.append(pad(self._places(own, [next(left) for _ in prompt.images]), fill))
-            there.append(pad(torch.ones_like(own), fill))
-        uneven = any(len(prompt.ids) < longest for prompt in prompts)
-        return torch.cat(ids), torch.cat(places, dim=1), torch.cat(there) if uneven else None
+        longest = max(len(row.ids) for row in rows)
+        if not longest:
+            return None
+        cache, like = DynamicCache(), next(row for row in rows if row.cache).cache
+        for number, pair in enumerate(like):
+            empty = tuple(part[:, :, :0] for part in pair)
+            held = [row.cache[number] if row.cache else empty for row in rows]
+            keys, values = (
+                torch.cat([_filled(part, longest, dim=2) for part in parts]) for parts in zip(*held, strict=True)
+            )
+            cache.update(keys, values, number)
+        return cache
 
-    def _places(self, ids: Any, grids: list[Any]) -> Any:
+    def _filled_up(self, rows: Sequence[_Row], starts: Sequence[int]) -> tuple[Any, Any]:
+        """(ids (B, L), places (3, B, L)) of what is new in each row."""
+        import torch
+
+        longest = max(len(row.ids) - start for row, start in zip(rows, starts, strict=True))
+        ids, places = [], []
+        for row, start in zip(rows, starts, strict=True):
+            own = torch.tensor([row.ids], device=self.model.device)
+            ids.append(_filled(own[:, start:], longest, dim=1))
+            places.append(_filled(self._places_of(own, row.grids)[..., start:], longest, dim=2))
+        return torch.cat(ids), torch.cat(places, dim=1)
+
+    def _is_there(self, rows: Sequence[_Row], starts: Sequence[int]) -> Any:
+        """(B, L) 1 where a token is, in what was read and then in what is new; None where none is missing."""
+        import torch
+
+        lengths = [(start, len(row.ids) - start) for row, start in zip(rows, starts, strict=True)]
+        if len(set(lengths)) == 1:
+            return None
+        most = [max(parts) for parts in zip(*lengths, strict=True)]
+        ones = [[_filled(torch.ones(1, n), m, dim=1) for n, m in zip(own, most, strict=True)] for own in lengths]
+        return torch.cat([torch.cat(parts, dim=1) for parts in ones]).long().to(self.model.device)
+
+    def _places_of(self, ids: Any, grids: list[Any]) -> Any:
         """(3, 1, L) the place of each token: time, row, column. Multimodal rotary embedding, arXiv:2409.12191."""
         import torch
 
@@ -164,3 +206,21 @@ class Session:
         kinds = (ids == self.chat.pad).int()
         places, _ = self._plain.model.get_rope_index(ids, mm_token_type_ids=kinds, image_grid_thw=torch.stack(grids))
         return places
+
+
+def _begins(prompt: Rendered) -> Callable[[_Row], bool]:
+    return lambda row: row.begins(prompt)
+
+
+def _length(row: _Row) -> int:
+    return len(row.ids)
+
+
+def _filled(part: Any, length: int, dim: int) -> Any:
+    """A tensor with zeros before it along one dimension, so that it has that length."""
+    import torch
+
+    missing = length - part.shape[dim]
+    if not missing:
+        return part
+    return torch.cat([part.new_zeros([*part.shape[:dim], missing, *part.shape[dim + 1 :]]), part], dim=dim)

@@ -31,8 +31,8 @@ def validate(
     turn, and may raise.
     """
     assert training.validation is not None
-    session = Session(model, processor, chat)
     own, longest = training.validation, training.model.max_length
+    session = Session(model, processor, chat, kept=own.batch)
     policy = of_session(session, f"step {step}", 0.0, 1.0, own.max_new_tokens, longest, own.batch)
 
     def played(number: int, task: tuple[Question, Truth]) -> Awaitable[Episode]:

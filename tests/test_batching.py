@@ -5,7 +5,7 @@ import pytest
 from agent.chats import chat_for
 from agent.loop import play, play_all
 from agent.policies.local import local, of_session
-from agent.render import render
+from agent.render import Rendered, render
 from agent.session import Session, load_model
 from tests.conftest import needs
 
@@ -19,7 +19,7 @@ LIVELY = {"temperature": 1.0, "max_new_tokens": 12}
 
 @pytest.fixture
 def session(tiny_model):
-    return Session(*load_model(tiny_model, dtype="float32"), chat_for(tiny_model))
+    return Session(*load_model(tiny_model, dtype="float32"), chat_for(tiny_model), kept=4)
 
 
 def watched(session):
@@ -70,6 +70,32 @@ def test_replies_written_side_by_side_are_those_written_alone(session, make_env,
     assert [reply.token_ids for reply in beside] == [reply.token_ids for reply in alone]
     for one, other in zip(alone, beside, strict=True):
         assert other.logprobs == pytest.approx(one.logprobs, abs=1e-4)
+
+
+def test_a_turn_of_a_batch_costs_only_what_is_new_in_it(session, make_env, question):
+    questions = of_all_lengths(question)
+    shortest = min(len(prompt.ids) for prompt in prompts(session, make_env, questions))
+    lengths = []
+    session.model.register_forward_pre_hook(
+        lambda model, args, given: lengths.append(given["input_ids"].shape[1]), with_kwargs=True
+    )
+    replies(of_session(session, "x", batch=4, **GREEDY), make_env, questions, 4)
+    assert min(length for length in lengths if length > 1) < shortest
+    lengths.clear()
+    session.kept = 0
+    replies(of_session(session, "x", batch=4, **GREEDY), make_env, questions, 4)
+    assert min(length for length in lengths if length > 1) >= shortest
+
+
+def test_two_may_go_on_from_one_beginning(session, make_env, question):
+    """As the members of a group do: what was read once is read for both."""
+    (start,) = prompts(session, make_env, [question])
+    session.read([start])
+    one, other = (Rendered([*start.ids, *session.chat.encode(text)], [], [], start.images, 0) for text in "ab")
+    both = session.read([one, other])
+    for prompt, row in zip((one, other), both, strict=True):
+        fresh = Session(session.model, session.processor, session.chat).read([prompt])
+        assert torch.allclose(fresh[0], row, atol=1e-4)
 
 
 def test_no_more_are_written_side_by_side_than_the_batch(session, make_env, question):

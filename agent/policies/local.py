@@ -39,7 +39,7 @@ def local(
     what is written, while it is written. Raises PolicyError where the folder holds no model that can be run.
     """
     chat = chat_for(model)
-    session = Session(*load_model(model, device, dtype, attention), chat)
+    session = Session(*load_model(model, device, dtype, attention), chat, kept=batch)
     return of_session(session, Path(model).name, temperature, top_p, max_new_tokens, max_context, batch, seed, on_text)
 
 
