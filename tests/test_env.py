@@ -336,3 +336,11 @@ def test_infinity_is_no_argument():
     episode = played(call("zoom", image="img0", box=[1, 2, 30, 40]).replace("40]", "1e999]"), answer("1"))
     assert episode.turns[0].refused
     assert Episode.model_validate_json(episode.model_dump_json()) == episode
+
+
+def test_a_disc_is_the_same_wherever_the_reading_begins_and_however_large_it_is_shown():
+    first, second = discs("test", 2)
+    ((question, truth),) = discs("test", 1, start=1, view_px=128)
+    assert (question.id, question.study.id, truth) == (second[0].id, second[0].study.id, second[1])
+    assert (question.images[0].width, second[0].images[0].width) == (128, 256)
+    assert first[0].study.id != question.study.id
