@@ -61,7 +61,7 @@ def ask(
     files_and_question
         One or more files, or a folder with one series; then the question.
     policy
-        Who reads: a name (protocol, person, chat_api, local ...) or the folder of a model to be run here.
+        Who reads: a name (pocket, protocol, person, chat_api, local ...) or the folder of a model to be run here.
     task
         A made-up question by its id, FAMILY/SPLIT/NUMBER, in place of files; its truth is told with the answer.
     role
@@ -115,6 +115,7 @@ def read(
     try:
         interrupts.run(play(env, reader, question, watch=display.watch))
     finally:  # also what was broken off is kept
+        display.still()
         if run is not None and env.started:
             kept = keep(run, env.episode.model_copy(update={"policy": table["name"]}), chosen)
     seconds = time.perf_counter() - began

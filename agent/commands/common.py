@@ -12,7 +12,7 @@ from agent.config import ConfigError, load
 
 OUTPUT = Group("Output", sort_key=8)
 SETTINGS = Group("Settings", sort_key=7)
-DEFAULT_POLICY = "protocol"
+DEFAULT_POLICY = "pocket"
 
 
 @Parameter(name="*", group=OUTPUT)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from rich.console import Console
+from rich.live import Live
 from rich.text import Text
 
 from agent.commands.halfblocks import halfblocks
@@ -29,7 +30,8 @@ class Display:
         colors = self.console.color_system in ("truecolor", "256")  # fewer show no greys
         self.pictures = not plain and not quiet and self.console.is_terminal and colors
         self.reasoning = reasoning
-        self._streaming = False
+        self._live: Live | None = None
+        self._written = ""
         self._opened = False
         self._told = 0
 
@@ -59,13 +61,21 @@ class Display:
         self._told = len(episode.turns)
 
     def stream(self, text: str) -> None:
-        """Show what the policy writes while it writes."""
-        if not self.reasoning:
+        """Show what the policy writes while it writes, on a terminal; the whole turn is told in its place."""
+        if not self.reasoning or self.console.quiet or not self.console.is_terminal:
             return
-        if not self._streaming:
-            self.console.print(Text(" … ", "dim"), end="")
-        self._streaming = True
-        self.console.print(Text(safe(text), "dim"), end="", soft_wrap=True)
+        if self._live is None:
+            self._written = ""
+            self._live = Live(console=self.console, transient=True)
+            self._live.start()
+        self._written += text
+        self._live.update(Text(f" … {safe(self._written)}", "dim"))
+
+    def still(self) -> None:
+        """Take away what is being written: it is whole now, or broken off."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
     def truth(self, episode: Episode, truth: Truth) -> None:
         """Say what is true, and whether the answer is."""
@@ -82,16 +92,13 @@ class Display:
             self.console.print(Text(f" {where}", "dim"), soft_wrap=True)
 
     def _turn(self, episode: Episode, number: int) -> None:
-        if self._streaming:
-            self.console.print()
+        self.still()
         for first, line in enumerate(lines(episode, number)):
-            hidden = not self.reasoning or self._streaming
-            if line.kind in ("think", "rethink") and hidden:
+            if line.kind in ("think", "rethink") and not self.reasoning:
                 continue
             self._line(line, str(number + 1) if first == 0 else "")
         for image in episode.turns[number].images:
             self._picture(image)
-        self._streaming = False
 
     def _line(self, line: Line, number: str) -> None:
         self._print_row(number, line.label, line.text, line.note, STYLES[line.kind])
