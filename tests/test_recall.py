@@ -38,8 +38,15 @@ def test_the_letter_is_that_of_the_choice_that_is_named():
         assert question.choices["ABCDEFG".index(truth.answer)] == question.tags["named"]
 
 
+def test_those_of_a_type_are_counted_and_named():
+    for question, truth in recall("train", COUNT, ways=("tally", "which")):
+        (said,) = lines(question)
+        those = [name for name, kind in map(str.split, said.split(", ")) if kind == question.tags["named"]]
+        assert truth.answer == (str(len(those)) if question.tags["what"] == "tally" else " and ".join(those))
+
+
 def test_nothing_is_to_be_seen_and_the_answer_is_judged():
-    for task in recall("test", 9):
+    for task in recall("test", 20):
         env = ReadingEnv([task])
         env.reset(options={"question": task[0]})
         assert not env.episode.images

@@ -11,16 +11,20 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from envs.episode import Question, Truth
+from envs.episode import Kind, Question, Truth
 from envs.phantoms.asking import asked, chosen, one_of
+from envs.phantoms.lesions import KINDS
 from envs.phantoms.series import Setting, checked, series
 
+Task = tuple[Question, Truth]
 WORDINGS = {
     "word": (
         "Say this {times} times, then the word that follows {what}.",
         "Which word follows {what}? Say all of this {times} times first.",
     ),
     "value": ("Read this aloud, then tell the {what}.", "What is the {what}? Read all of this first."),
+    "tally": ("How many of these are {what}?", "Count those that are {what}."),
+    "which": ("Which of these views are {what}?", "Name the views that are {what}."),
     "choice": ("Which of these is {what}?", "Find {what} among these."),
 }
 SIDES = ("upper", "lower", "left", "right", "middle", "prior", "current")
@@ -45,31 +49,38 @@ LINES = (3, 7)
 FEWEST_WORDS = 4
 TIMES = (2, 4)
 """How often they are said, both included."""
-Way = Literal["word", "value", "choice"]
+MOST_VIEWS = 6
+Way = Literal["word", "value", "choice", "tally", "which"]
+WAYS: tuple[Way, ...] = ("word", "value", "choice", "tally", "which")
 
 
 def recall(
     split: str = "train",
     count: int = 100,
     start: int = 0,
-    ways: Annotated[tuple[Way, ...], Field(min_length=1)] = ("word", "value", "choice"),
+    ways: Annotated[tuple[Way, ...], Field(min_length=1)] = WAYS,
     words: Annotated[int, Field(ge=FEWEST_WORDS, le=len(WORDS))] = 24,
-) -> Iterator[tuple[Question, Truth]]:
+) -> Iterator[Task]:
     """Ask for one line of a list; where it is of words, it has at most so many, and is to be said several times.
 
     Raises ValueError for a setting that is not allowed.
     """
 
-    def make(setting: Setting, number: int, rng: np.random.Generator) -> tuple[Question, Truth]:
+    def make(setting: Setting, number: int, rng: np.random.Generator) -> Task:
         way = ways[int(rng.integers(len(ways)))]
-        if way == "word":
-            return _word(setting, number, rng, words)
-        return (_value if way == "value" else _choice)(setting, number, rng)
+        match way:
+            case "word":
+                return _word(setting, number, rng, words)
+            case "value":
+                return _value(setting, number, rng)
+            case "choice":
+                return _choice(setting, number, rng)
+        return _views(setting, number, rng, way)
 
     return series(make, checked("recall", split, 0.5, "mixed", 128), count, start)
 
 
-def _word(setting: Setting, number: int, rng: np.random.Generator, most: int) -> tuple[Question, Truth]:
+def _word(setting: Setting, number: int, rng: np.random.Generator, most: int) -> Task:
     words = [WORDS[n] for n in rng.permutation(len(WORDS))[: int(rng.integers(FEWEST_WORDS, most + 1))]]
     at, times = int(rng.integers(len(words) - 1)), int(rng.integers(TIMES[0], TIMES[1] + 1))
     text = f"{one_of(rng, WORDINGS['word'], what=words[at], times=times)}\n{' '.join(words)}"
@@ -77,7 +88,7 @@ def _word(setting: Setting, number: int, rng: np.random.Generator, most: int) ->
     return question, Truth(answer=words[at + 1])
 
 
-def _value(setting: Setting, number: int, rng: np.random.Generator) -> tuple[Question, Truth]:
+def _value(setting: Setting, number: int, rng: np.random.Generator) -> Task:
     every = [(f"{side} {measure}", unit) for side in SIDES for measure, unit in MEASURES.items()]
     lines = {every[n][0]: f"{_number(rng)} {every[n][1]}" for n in rng.permutation(len(every))[: _length(rng)]}
     what = list(lines)[int(rng.integers(len(lines)))]
@@ -86,12 +97,25 @@ def _value(setting: Setting, number: int, rng: np.random.Generator) -> tuple[Que
     return question, Truth(answer=lines[what], tolerance=0.0)
 
 
-def _choice(setting: Setting, number: int, rng: np.random.Generator) -> tuple[Question, Truth]:
+def _choice(setting: Setting, number: int, rng: np.random.Generator) -> Task:
     choices = tuple(NAMES[n] for n in rng.permutation(len(NAMES))[: _length(rng)])
     what = choices[int(rng.integers(len(choices)))]
     text = one_of(rng, WORDINGS["choice"], what=what)
     question = asked(setting, number, text, "choice", [], [], {"what": "choice", "named": what}, choices)
     return question, Truth(**chosen(choices, what))
+
+
+def _views(setting: Setting, number: int, rng: np.random.Generator, way: Literal["tally", "which"]) -> Task:
+    """What several close looks have shown, as one who has looked says it; those of one type are counted or named."""
+    names = [f"img{n + 1}" for n in range(int(rng.integers(2, MOST_VIEWS + 1)))]
+    kinds = [KINDS[int(n)] for n in rng.integers(len(KINDS), size=len(names))]
+    what = kinds[int(rng.integers(len(kinds)))] if way == "which" else KINDS[int(rng.integers(len(KINDS)))]
+    those = [name for name, kind in zip(names, kinds, strict=True) if kind == what]
+    listed = ", ".join(f"{name} {kind}" for name, kind in zip(names, kinds, strict=True))
+    text = f"{one_of(rng, WORDINGS[way], what=what)}\n{listed}"
+    kind: Kind = "count" if way == "tally" else "open"
+    question = asked(setting, number, text, kind, [], [], {"what": way, "named": what})
+    return question, Truth(answer=str(len(those)) if way == "tally" else " and ".join(those))
 
 
 def _length(rng: np.random.Generator) -> int:
