@@ -99,7 +99,7 @@ def test_the_dialect_is_said_once(picture, tmp_path):
 
 
 def test_a_question_that_is_not_utf_8_is_still_a_question(picture, tmp_path):
-    command = [os.fsencode(OVERREAD), b"ask", os.fsencode(picture), b"What is \xff?"]
+    command = [os.fsencode(OVERREAD), b"ask", os.fsencode(picture), b"What is \xff?", b"-p", b"protocol"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
     assert (done.returncode, done.stdout[:13]) == (0, b"cannot answer")
 
@@ -146,7 +146,6 @@ def test_no_log_keeps_nothing(picture, tmp_path):
         (["ask", "none.png", "what?"], 4, "none.png"),
         (["ask", "{picture}", "what?", "--policy", "seer"], 2, "no 'seer' in agent/policies/; there are: chat_api"),
         (["ask", "{picture}", "what?", "--policy", "oracle"], 3, "oracle knows the truth, which only an evaluation"),
-        (["ask", "{picture}", "what?", "--policy", "pocket"], 3, "the pocket policy has no weights yet"),
         (["ask", "{picture}", "what?", "--set", "policy.dialct=vitar"], 2, "Did you mean 'dialect'?"),
         (
             ["ask", "{picture}", "what?", "--set", "env.max_turns=many"],
@@ -190,7 +189,7 @@ def test_a_runs_folder_that_cannot_be_written_is_said_before_the_policy_starts(p
 
 def test_a_disk_that_takes_no_more_costs_the_record_not_the_answer(picture, tmp_path):
     full = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (64, 64))
-    command = [OVERREAD, "ask", picture, BETWEEN]
+    command = [OVERREAD, "ask", picture, BETWEEN, "-p", "protocol"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, preexec_fn=full, check=False)
     assert done.returncode == 3
     assert done.stdout.startswith("The distance is 50 px")

@@ -13,6 +13,7 @@ from agent.loop import play, play_all
 from agent.policies.pocket import pocket
 from agent.render import render
 from agent.scope import wordings
+from agent.torch_setup import set_up_torch
 from agent.trained import POCKET, trained
 from envs.env import ReadingEnv
 from envs.grading import grade
@@ -21,6 +22,7 @@ from tests.conftest import needs
 from tools.lookup import find
 
 needs("torch", "torchvision", "transformers")
+set_up_torch()
 
 MB = 1e6
 LEAST = {"shape": 0.6, "measure": 0.4}
@@ -86,7 +88,7 @@ def test_any_text_can_be_written_and_read(text):
 def test_what_it_is_asked_is_made_of_whole_words():
     for family in trained(POCKET).families:
         for wording in wordings(family):
-            assert len(CHAT.encode(wording)) <= len(wording) / 3
+            assert len(CHAT.encode(wording)) <= len(wording) / 2
 
 
 @pytest.mark.parametrize("family", LEAST)
@@ -104,5 +106,6 @@ def test_what_it_was_not_taught_it_leaves_alone(question):
     episode = asyncio.run(play(ReadingEnv([], **RULES), pocket(), asked))
     assert "This is outside what I was trained on" in episode.answer
     assert "nodule" in episode.answer
+    assert "{" not in episode.answer
     assert episode.stop == "answered"
     assert not episode.tool_calls

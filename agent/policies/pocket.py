@@ -9,9 +9,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from agent.loop import Policy, PolicyError
+from agent.loop import Policy
 from agent.policies.local import local
-from agent.scope import in_scope, wordings
+from agent.scope import in_scope
 from agent.trained import POCKET, trained
 from envs.episode import Answer, Episode, Reply
 from tools.lookup import find
@@ -32,18 +32,22 @@ def pocket(
     on_text: Callable[[str], None] | None = None,
 ) -> Policy:
     """The policy in agent/pocket; the settings are those of `local`. Raises PolicyError where it cannot be run."""
-    if not (POCKET / "model.safetensors").is_file():
-        raise PolicyError("the pocket policy has no weights yet; choose another reader by --policy, such as protocol")
     families = trained(POCKET).families
     read = local(
         POCKET, temperature=temperature, max_new_tokens=max_new_tokens, batch=batch, seed=seed, on_text=on_text
     )
     write = find("envs.dialects", dialect)().write
-    note = OUTSIDE.format(examples=" ".join(next(wordings(family)) for family in families))
 
     async def policy(episode: Episode) -> Reply:
         if in_scope(episode.question, families):
             return await read(episode)
-        return Reply(text=write("The question is not worded as those I know.", (Answer(text=note),)))
+        note = Answer(text=OUTSIDE.format(examples=" ".join(_example(family) for family in families)))
+        return Reply(text=write("The question is not worded as those I know.", (note,)))
 
     return policy
+
+
+def _example(family: str) -> str:
+    """A question of a family."""
+    question, _ = next(find("envs.tasks", family)("test", 1))
+    return str(question.text)
