@@ -124,7 +124,7 @@ def test_a_reply_that_ends_leaves_the_others_as_they_are(session, make_env, ques
 
 def test_one_who_gives_up_holds_up_nobody(session, make_env, question):
     session.model.lm_head.register_forward_hook(lambda module, args, logits: never(logits, session.chat.end))
-    policy = of_session(session, "x", batch=2, temperature=1.0, max_new_tokens=300)
+    policy = of_session(session, "x", batch=2, temperature=1.0, max_new_tokens=1200)
 
     async def both():
         short = play(make_env(max_turns=1, max_seconds=0.3), policy, question, seed=1)
@@ -134,7 +134,7 @@ def test_one_who_gives_up_holds_up_nobody(session, make_env, question):
     rows = watched(session)
     given_up, other = asyncio.run(both())
     assert given_up.stop == "timeout"
-    assert other.turns[0].reply.num_tokens == 300
+    assert other.turns[0].reply.num_tokens == 1200
     assert rows[-1] == 1
 
 
