@@ -63,7 +63,7 @@ class Batcher:
             self._write(drafts)
         except Exception as error:  # whoever waits is told
             for draft in drafts:
-                if not draft.finish.done():
+                with suppress(InvalidStateError):  # it was written already, or given up
                     draft.finish.set_exception(error)
 
     def _write(self, drafts: Sequence[Draft]) -> None:
