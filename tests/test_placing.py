@@ -41,6 +41,12 @@ def test_its_lines_tell_how_well_places_are_told(ran):
     assert "places" not in lines(ran)[-1]
 
 
+def test_nothing_is_played_before_replies_are_taught(tiny_models, tmp_path):
+    asked = {"task": {"name": "shape", "split": "validation", "count": 2}, "every": 2, "max_new_tokens": 4}
+    trained(wanted(tiny_models, validation=asked), tmp_path / "run")
+    assert [line["step"] for line in lines(tmp_path / "run") if "validation" in line] == [4, 6]
+
+
 def test_only_the_tower_learns_and_the_head_is_gone_afterwards(ran):
     import torch
 
