@@ -85,6 +85,7 @@ class Session:
     def read(self, prompts: Sequence[Rendered]) -> Any:
         """Logits (B, vocabulary) of the token after each prompt."""
         self._put_by(range(len(self._rows)))
+        self._rows = []  # should anything break off now, nothing half read is put by
         before = [max(filter(_begins(prompt), self._put), key=_length, default=_Row()) for prompt in prompts]
         self._put = [row for row in self._put if not any(row is one for one in before)]
         new = [prompt.images[len(row.images) :] for prompt, row in zip(prompts, before, strict=True)]
@@ -140,7 +141,7 @@ class Session:
         """Read `ids` (B, L) after what the cache holds: the logits after the last, and the cache, longer now."""
         import torch
 
-        self._rows, rows = [], self._rows  # should the model break off, nothing half read is gone on from
+        self._rows, rows = [], self._rows  # the same, of a token that is gone on with
         with torch.inference_mode():
             out = self.model(
                 input_ids=ids, position_ids=places, past_key_values=cache, attention_mask=self._there, use_cache=True,
