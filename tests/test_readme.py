@@ -107,7 +107,9 @@ def test_the_picture_of_the_readme_is_made_by_the_program(desk):
 
 @pytest.mark.skipif(Path(sys.prefix) != ROOT / ".venv", reason="needs the .venv that make sets up")
 def test_make_ask_answers():
-    done = subprocess.run(["make", "--no-print-directory", "ask"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["make", "--no-print-directory", "ask"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("D\n")
     assert "truth D or stellate · right" in done.stderr
