@@ -7,8 +7,9 @@ import pytest
 
 from agent.loop import PolicyError, play
 from envs.env import ReadingEnv
-from envs.episode import Episode, ToolCall
+from envs.episode import Episode, Finding, ToolCall
 from envs.grading import grade
+from envs.phantoms.lesions import KINDS
 from sft.expert import expert
 from tools.lookup import find, names
 
@@ -18,12 +19,12 @@ OTHERS = ("discs", "recall")
 TOOLS = ("zoom", "segment", "measure")
 
 
-def read(family: str, count: int, slips: float = 0.1, **more: object) -> list[Episode]:
+def read(family: str, count: int, slips: float = 0.1, careful: float = 0.1, **more: object) -> list[Episode]:
     """Demonstrations of a family, in order."""
     tasks = list(find("envs.tasks", family)("train", count, **more))
     truths = {question.id: truth for question, truth in tasks}
     env = ReadingEnv(tasks, prompt="brief", tools=TOOLS)
-    policy = expert(truths.__getitem__, slips=slips)
+    policy = expert(truths.__getitem__, slips=slips, careful=careful)
     return [asyncio.run(play(env, policy, question, n)) for n, (question, _) in enumerate(tasks)]
 
 
@@ -76,6 +77,45 @@ def test_it_looks_at_all_at_once_or_at_one_after_the_other_and_no_further_than_i
     assert len(together) > len(single)
     assert all(len(e.tool_calls) == 6 for e in together)
     assert min(len(e.tool_calls) for e in single) < 6
+
+
+@pytest.mark.parametrize("family", ["count", "hierarchy", "locate", "measure"])
+def test_one_who_is_careful_is_right_with_one_look_a_turn(family):
+    episodes = read(family, 30, slips=0, careful=1)
+    assert np.mean([right(episode) for episode in episodes]) >= 0.95
+    assert all(len(turn.acts) == 1 for episode in episodes for turn in episode.turns)
+
+
+def test_one_who_is_careful_judges_each_nodule_as_it_is_seen_and_keeps_count():
+    for episode in read("count", 10, slips=0, careful=1):
+        assert episode.truth
+        asked = next(kind for kind in KINDS if kind in episode.question.text)
+        found = 0
+        for turn, finding in zip(episode.turns[1:], seen_in_order(episode), strict=True):
+            same = finding.name == asked
+            found += same
+            assert f"is {finding.name}: {'yes' if same else 'no'}, {found} so far." in turn.thought
+        assert episode.turns[-1].thought.endswith(f"That makes {found}.")
+        assert episode.truth.answer == str(found)
+
+
+def seen_in_order(episode: Episode) -> list[Finding]:
+    """What the close looks of an episode show, each one nodule."""
+    assert episode.truth
+    return [
+        next(f for f in episode.truth.findings if view.window.intersection(f.place.shape) == f.place.shape)
+        for view in [*episode.images.values()][1:]
+    ]
+
+
+def test_one_who_is_careful_looks_at_fibres_twice_and_each_look_shows_them():
+    for episode in [e for e in read("measure", 40, slips=0, careful=1) if e.question.tags["what"] == "angle"]:
+        assert episode.truth
+        (place,) = episode.truth.regions
+        wide, close = [*episode.images.values()][1:3]
+        assert wide.window.intersection(place.shape) == close.window.intersection(place.shape) == place.shape
+        assert close.window.width < wide.window.width / 4
+        assert close.window.intersection(wide.window) == close.window
 
 
 def test_choices_that_are_shuffled_are_read_out_up_to_the_one_that_is_meant():

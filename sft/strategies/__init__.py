@@ -32,6 +32,8 @@ class Case(NamedTuple):
     """As it opened."""
     truth: Truth
     rng: np.random.Generator
+    careful: float = 0.1
+    """How often it takes its time: one look a turn, and what is large is looked at closer, too. Easier to learn."""
 
     @property
     def view(self) -> Image:

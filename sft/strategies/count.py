@@ -1,9 +1,10 @@
-"""How many nodules are of a type? Look closely at all, name each, and count."""
+"""How many nodules are of a type? Look closely at all, judge each, and count."""
 
 from sft.strategies import Case, Plan, answer
-from sft.strategies.nodules import listed, looked_at
+from sft.strategies.nodules import kind_asked, searched
 
 
 def count(case: Case) -> Plan:
-    seen = yield from looked_at(case, case.truth.findings)
-    yield answer(f"{listed(seen)}. That makes {case.truth.answer}.", case.truth.answer)
+    asked = kind_asked(case)
+    _, said = yield from searched(case, asked, tell=lambda those: f"{len(those)} so far")
+    yield answer(f"{said} That makes {case.truth.answer}.", case.truth.answer)

@@ -1,18 +1,15 @@
 """Is there a nodule of a type, and if so, in which quadrant? Look until one is found, or at all."""
 
-from envs.phantoms.asking import LETTERS
-from sft.strategies import Case, Plan, answer
-from sft.strategies.nodules import listed, looked_at
+from sft.strategies import Case, Plan, answer, picked
+from sft.strategies.nodules import kind_asked, searched
 
 
 def hierarchy(case: Case) -> Plan:
     asked = case.episode.question
-    there = bool(case.truth.regions)
-    kind = next((f.name for f in case.truth.findings if f.name in asked.text), "")
-    seen = yield from looked_at(case, case.truth.findings, until=kind)
+    those, said = yield from searched(case, kind_asked(case), one=True)
     if not asked.choices:
-        yield answer(f"{listed(seen)}. {'There is one' if there else 'There is none'}.", case.truth.answer)
+        yield answer(f"{said} {'There is one' if those else 'There is none'}.", case.truth.answer)
         return
     where = case.truth.accepted[0]
-    found = f"{next(one.name for one in seen if one.kind == kind)} lies {where}" if there else "There is none"
-    yield answer(f"{listed(seen)}. {found}: {case.truth.answer}.", LETTERS[asked.choices.index(where)])
+    letter, read = picked(asked.choices, where)
+    yield answer(f"{said} {f'{those[0].name} lies {where}' if those else 'There is none'}.\n{read}", letter)

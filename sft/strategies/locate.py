@@ -3,21 +3,19 @@
 import json
 
 from sft.strategies import Case, Plan, answer, box, point
-from sft.strategies.nodules import Seen, listed, looked_at
+from sft.strategies.nodules import Seen, kind_asked, named, searched
 
 
 def locate(case: Case) -> Plan:
     asked = case.episode.question
     single = asked.tags["asked"] == "one"
-    kind = next(finding.name for finding in case.truth.findings if finding.name in asked.text)
-    seen = yield from looked_at(case, case.truth.findings, until=kind if single else "")
-    those = [one for one in seen if one.kind == kind]
+    those, said = yield from searched(case, kind_asked(case), single, None if single else _so_far)
     written = json.dumps([_placed(one, asked.kind) for one in those])
-    yield answer(f"{listed(seen)}. {_said(those)}", written)
+    yield answer(f"{said} {'It is' if len(those) == 1 else 'They are'} {named(those)}.", written)
 
 
-def _said(those: list[Seen]) -> str:
-    return f"It is {those[0].name}." if len(those) == 1 else f"They are {' and '.join(one.name for one in those)}."
+def _so_far(those: list[Seen]) -> str:
+    return f"{named(those) or 'none'} so far"
 
 
 def _placed(seen: Seen, kind: str) -> dict[str, object]:

@@ -1,20 +1,31 @@
 """How large is it? A mass is large enough to be outlined as it is; crossing fibres have to be seen close up."""
 
 import math
+from collections.abc import Generator
+from typing import NamedTuple
 
-from envs.episode import ToolCall
-from sft.strategies import Case, Plan, answer, close_look, outline, point, shown, told
+from envs.episode import Episode, ToolCall
+from sft.strategies import HUNDREDTHS, Case, Plan, Step, answer, close_look, outline, point, shown, told
 from tools.geometry import Box, Point
+from tools.image import Image
 
 ARM = 0.9
 """How far out on a fibre its angle is taken, as a share of its length."""
 FIBRES, FIBRES_FACTOR = 4, 16
 """A close look at fibres: its side in hundredths of the view, and how many times it is enlarged."""
-MASS = 30
+MASS, MASS_FACTOR = 30, 2
 OUTLINE = ("The mass is large enough to be outlined as it is.", "No closer look is needed: I outline the mass.")
-CLOSER = ("I zoom in on the mass first.", "First a closer look at the mass.")
+CLOSER = ("I zoom in on the {thing} first.", "First a closer look at the {thing}.")
 CROSSING = ("I look closely at the crossing.", "I zoom in on the fibres.")
 ANGLE = ("From one upper end over the middle to the other.", "I measure the angle between the upper ends.")
+
+
+class Near(NamedTuple):
+    """A view, and a point of it, px."""
+
+    view: Image
+    at: Point
+    name: str = "img0"
 
 
 def measure(case: Case) -> Plan:
@@ -22,14 +33,10 @@ def measure(case: Case) -> Plan:
 
 
 def _mass(case: Case) -> Plan:
-    at, name, view = case.middle(case.truth.regions[0]), "img0", case.view
-    thought = case.one_of(OUTLINE)
-    if case.likely(0.1):
-        episode = yield case.one_of(CLOSER), (close_look(view, at, MASS, 2),)
-        ((name, close),) = shown(episode)
-        at, view = close.from_source.point(view.to_source.point(at)), close
-        thought = "Now I outline it."
-    episode = yield thought, (outline(view, at, name),)
+    near, thought = Near(case.view, case.middle(case.truth.regions[0])), case.one_of(OUTLINE)
+    if case.likely(case.careful):
+        near, thought = (yield from _closer(case, near.at, "mass")), "Now I outline it."
+    episode = yield thought, (outline(*near),)
     what = case.episode.question.tags["what"]
     name = "area" if what == "area" else "longest diameter"
     found = told(episode, rf"{name} ([\d.]+ mm²?)")
@@ -39,7 +46,11 @@ def _mass(case: Case) -> Plan:
 def _angle(case: Case) -> Plan:
     place = case.truth.regions[0]
     assert isinstance(place.shape, Box)
-    episode = yield case.one_of(CROSSING), (close_look(case.view, case.middle(place), FIBRES, FIBRES_FACTOR),)
+    near, side, factor = Near(case.view, case.middle(place)), FIBRES, FIBRES_FACTOR
+    if case.likely(case.careful):
+        near = yield from _closer(case, near.at, "fibres")
+        side, factor = math.ceil(side * HUNDREDTHS / MASS), factor // MASS_FACTOR
+    episode = yield case.one_of(CROSSING), (close_look(near.view, near.at, side, factor, near.name),)
     ((name, view),) = shown(episode)
     middle, half = place.shape.center, math.radians(float(case.truth.answer.split()[0])) / 2
     arm = place.shape.height / 2 / max(math.cos(half), math.sin(half)) * ARM
@@ -48,3 +59,9 @@ def _angle(case: Case) -> Plan:
     episode = yield case.one_of(ANGLE), (ToolCall(name="measure", arguments={"image": name, "points": points}),)
     found = told(episode, r"is ([\d.]+ degrees)")
     yield answer(f"The angle at the middle point is {found}.", found)
+
+
+def _closer(case: Case, at: Point, thing: str) -> Generator[Step, Episode, Near]:
+    episode = yield case.one_of(CLOSER, thing=thing), (close_look(case.view, at, MASS, MASS_FACTOR),)
+    ((name, view),) = shown(episode)
+    return Near(view, view.from_source.point(case.view.to_source.point(at)), name)

@@ -1,21 +1,20 @@
 """Look closely at small nodules: what all families of them share."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import NamedTuple
 
 from envs.episode import Episode, Finding, ToolCall
+from envs.phantoms.lesions import KINDS
 from sft.strategies import Case, Step, close_look, in_reading_order, shown
 from tools.geometry import Box, Point
 from tools.image import Image
 
-AT_ONCE = 0.9
-"""How often all nodules are looked at in one turn, and not in one turn each."""
 FAR = 0.1
 """How far from every nodule a look must be to show none, as a share of the view."""
 ONE = ("I look closely at the bright spot.", "One bright spot: I zoom in on it.")
 ALL = ("I look closely at all {number}.", "{number} bright spots: I zoom in on each.")
 EACH = ("I look at one after the other.", "One by one, I zoom in on each.")
-NEXT = ("{name}: {kind}. Now the next.", "{name}: {kind}. I go on.")
+VERDICT = ("Is {name} {asked}? It is {kind}: {said}.", "Is it {asked}? {name} is {kind}: {said}.")
 
 
 class Seen(NamedTuple):
@@ -29,28 +28,47 @@ class Seen(NamedTuple):
     """px of that view."""
 
 
-def looked_at(case: Case, findings: Sequence[Finding], until: str = "") -> Generator[Step, Episode, list[Seen]]:
-    """Look at nodules in reading order: at all in one turn, or at one a turn until one of the type `until` is met."""
-    findings = in_reading_order(case, findings)
-    calls = tuple(close_look(case.view, case.middle(finding.place)) for finding in findings)
-    if len(findings) > 1 and not case.likely(AT_ONCE):
-        return (yield from _one_by_one(case, findings, calls, until))
-    episode = yield case.one_of(ONE if len(findings) == 1 else ALL, number=len(findings)), calls
+Told = Callable[[list[Seen]], str]
+"""What those of the type that is asked for come to, as far as they have been found."""
+
+
+def looked_at(case: Case) -> Generator[Step, Episode, list[Seen]]:
+    """Look closely at all nodules in one turn, in reading order."""
+    findings = in_reading_order(case, case.truth.findings)
+    thought = case.one_of(ONE if len(findings) == 1 else ALL, number=len(findings))
+    episode = yield thought, tuple(_call(case, finding) for finding in findings)
     return [_seen(f, name, view) for f, (name, view) in zip(findings, shown(episode), strict=True)]
 
 
-def _one_by_one(
-    case: Case, findings: Sequence[Finding], calls: Sequence[ToolCall], until: str
-) -> Generator[Step, Episode, list[Seen]]:
-    seen: list[Seen] = []
-    thought = case.one_of(EACH)
-    for finding, call in zip(findings, calls, strict=True):
-        episode = yield thought, (call,)
+def searched(
+    case: Case, asked: str, one: bool = False, tell: Told | None = None
+) -> Generator[Step, Episode, tuple[list[Seen], str]]:
+    """Look for nodules of the type `asked`: at all in one turn, or at one a turn, until `one` is found or to the last.
+
+    Gives those of the type, and what is to be said of the views: each is named, or, where the others were judged in
+    the turns before, the last one judged.
+    """
+    if not case.likely(case.careful):
+        seen = yield from looked_at(case)
+        return _those(seen, asked), ", ".join(f"{view.name} {view.kind}" for view in seen) + "."
+    seen, thought = [], case.one_of(EACH)
+    for finding in in_reading_order(case, case.truth.findings):
+        episode = yield thought, (_call(case, finding),)
         seen.append(_seen(finding, *shown(episode)[0]))
-        if finding.name == until:
+        those = _those(seen, asked)
+        said = ("yes" if finding.name == asked else "no") + (f", {tell(those)}" if tell else "")
+        thought = case.one_of(VERDICT, name=seen[-1].name, asked=asked, kind=finding.name, said=said)
+        if one and those:
             break
-        thought = case.one_of(NEXT, name=seen[-1].name, kind=finding.name)
-    return seen
+    return those, thought
+
+
+def _those(seen: Sequence[Seen], asked: str) -> list[Seen]:
+    return [one for one in seen if one.kind == asked]
+
+
+def _call(case: Case, finding: Finding) -> ToolCall:
+    return close_look(case.view, case.middle(finding.place))
 
 
 def _seen(finding: Finding, name: str, view: Image) -> Seen:
@@ -60,9 +78,13 @@ def _seen(finding: Finding, name: str, view: Image) -> Seen:
     return Seen(finding.name, name, view, inside)
 
 
-def listed(seen: Sequence[Seen]) -> str:
-    """What each close look shows, in words."""
-    return ", ".join(f"{one.name} {one.kind}" for one in seen)
+def kind_asked(case: Case) -> str:
+    """The type that the question is about."""
+    return next(kind for kind in KINDS if kind in case.episode.question.text)
+
+
+def named(those: Sequence[Seen]) -> str:
+    return " and ".join(one.name for one in those)
 
 
 def empty_place(case: Case) -> Point:

@@ -7,6 +7,6 @@ SO = ("It is {kind}.", "I see it now: {kind}.")
 
 
 def shape(case: Case) -> Plan:
-    (seen,) = yield from looked_at(case, case.truth.findings)
+    (seen,) = yield from looked_at(case)
     letter, read = picked(case.episode.question.choices, seen.kind)
     yield answer(f"{case.one_of(SO, kind=seen.kind)}\n{read}", letter)
