@@ -75,12 +75,22 @@ def _action(action: Action, sizes: Mapping[str, tuple[Size, Size]], tools: Mappi
 
 
 def _answer(answer: Answer, sizes: Mapping[str, tuple[Size, Size]], kind: Kind) -> Answer:
-    """An answer with its boxes or points moved; as it is where it names none, or an image that there is not."""
+    """An answer with its boxes or points moved; as it is where it names none, or an image that there is not.
+
+    What else is said of a place, such as a label, stays with it.
+    """
     named = answers.strict(answer.text, kind) if kind in ("boxes", "points") else None
     if named is None or any(item.image not in sizes for item in named):
         return answer
-    moved = [{"image": item.image, answers.key(item.shape): _moved(item.shape, *sizes[item.image])} for item in named]
+    moved = [
+        {**_said(item), "image": one.image, answers.key(one.shape): _moved(one.shape, *sizes[one.image])}
+        for item, one in zip(json.loads(answer.text), named, strict=True)
+    ]
     return answer.model_copy(update={"text": json.dumps(moved)})
+
+
+def _said(item: Any) -> dict[str, Any]:
+    return item if isinstance(item, dict) else {}
 
 
 def _moved(shape: Box | Point, written: Size, canvas: Size) -> list[int]:

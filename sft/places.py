@@ -14,22 +14,33 @@ from torch import Tensor, nn
 
 from agent.chats.qwen import picture
 from envs.phantoms.lesions import KINDS
-from sft.tower import THINGS, UNKNOWN, Look
+from sft.tower import MOST, THINGS, UNKNOWN, Look
 
-SPLIT = (len(THINGS), 4, 2, len(KINDS), 2)
-"""What the head tells of a token: what it holds, where, where the next thing is, of which type, and half an angle as
-(cosine, sine)."""
+SPLIT = (len(THINGS), 4, 2, len(KINDS), 2, MOST, 8 * 10)
+"""What the head tells of a token: what it holds, where, where what it tells of is, of which type, half an angle as
+(cosine, sine), which of all in reading order it is, and the digits of the place it tells of."""
 RARE = 5.0
 """How much more a token that holds something counts: few do."""
 BETA = 0.02
 """Below this error, as a share of the view, the loss is quadratic (smooth L1)."""
-WEIGHTS = (5.0, 10.0, 15.0, 1.0, 4.0)
+WEIGHTS = (5.0, 10.0, 15.0, 1.0, 4.0, 1.0, 2.0)
 """Of the parts of the loss, in the order of `SPLIT`; found by trial on made-up films."""
 FLOOR = 1e-3
 """The least variance of a direction that is whitened, as a share of the mean: less is noise."""
 SPREAD = 0.5
 """The standard deviation of a whitened patch."""
-MEASURES = ("loss", "found", "right", "off_in_token", "off_in_view", "off_to_next", "type", "off_degrees")
+MEASURES = (
+    "loss",
+    "found",
+    "right",
+    "off_in_token",
+    "off_in_view",
+    "off_told",
+    "type",
+    "off_degrees",
+    "rank",
+    "digits",
+)
 """What `scored` tells. Of what holds something, the share that is found, and of what is found, the share that is so."""
 
 
@@ -59,23 +70,34 @@ def told(tower: Any, head: nn.Linear, pixel_values: Tensor, image_grid_thw: Tens
 
 
 def scored(
-    told: Tensor, holds: Tensor, place: Tensor, following: Tensor, kind: Tensor, half_angle: Tensor
+    told: Tensor,
+    holds: Tensor,
+    place: Tensor,
+    told_of: Tensor,
+    rank: Tensor,
+    digits: Tensor,
+    kind: Tensor,
+    half_angle: Tensor,
 ) -> dict[str, Tensor]:
     """The loss, and how well each thing is told, of what the head tells of n tokens of all views in order.
 
-    `told` is [n, sum(SPLIT)]; `holds` [n, things], `place` [n, 4] and `following` [n, 2] are those of a `Look`, `kind`
-    and `half_angle` [n] are repeated for each token of a view.
+    `told` is [n, sum(SPLIT)]; `holds` [n, things], `place` [n, 4], `told_of` [n, 2], `rank` [n] and `digits` [n, 8] are
+    those of a `Look`, `kind` and `half_angle` [n] are repeated for each token of a view.
     """
-    held, where, after, which, turned = told.split(SPLIT, dim=-1)
+    held, where, after, which, turned, ranked, written = told.split(SPLIT, dim=-1)
     there, typed, open_ = ~place[:, 0].isnan(), kind != UNKNOWN, ~half_angle.isnan()
+    counted = rank != UNKNOWN
     direction = torch.stack([half_angle.cos(), half_angle.sin()], dim=-1)
+    each = written.unflatten(-1, (8, 10))
     rare = torch.full((len(THINGS),), RARE, device=told.device)
     parts = (
         F.binary_cross_entropy_with_logits(held, holds, pos_weight=rare) * len(THINGS),
         F.smooth_l1_loss(where[there], place[there], beta=BETA, reduction="sum") / max(4 * int(there.sum()), 1),
-        F.smooth_l1_loss(after, following, beta=BETA),
+        F.smooth_l1_loss(after, told_of, beta=BETA),
         F.cross_entropy(which[typed], kind[typed], reduction="sum") / max(int(typed.sum()), 1),
         F.smooth_l1_loss(turned[open_], direction[open_], beta=BETA, reduction="sum") / max(2 * int(open_.sum()), 1),
+        F.cross_entropy(ranked[counted], rank[counted], reduction="sum") / max(int(counted.sum()), 1),
+        F.cross_entropy(each.flatten(0, 1), digits.flatten()),
     )
     with torch.no_grad():
         found = (held > 0) & (holds > 0)
@@ -85,10 +107,12 @@ def scored(
             "right": found.sum() / (held > 0).sum().clamp(min=1),
             "off_in_token": off[:, :2].mean(),
             "off_in_view": off[:, 2:].mean(),
-            "off_to_next": (after - following).abs().mean(),
+            "off_told": (after - told_of).abs().mean(),
             "type": (which[typed].argmax(-1) == kind[typed]).float().mean(),
             "off_degrees": (torch.atan2(turned[open_, 1], turned[open_, 0]) - half_angle[open_]).abs().mean()
             * (2 * 180 / math.pi),
+            "rank": (ranked[counted].argmax(-1) == rank[counted]).float().mean(),
+            "digits": (each.argmax(-1) == digits).float().mean(),
         }
     return {"loss": sum(weight * part for weight, part in zip(WEIGHTS, parts, strict=True)), **measures}
 
@@ -102,7 +126,9 @@ def batch(looks: Sequence[Look], processor: Any) -> dict[str, Tensor]:
         "image_grid_thw": torch.cat([one["image_grid_thw"] for one in seen]),
         "holds": torch.from_numpy(np.concatenate([look.holds for look in looks])),
         "place": torch.from_numpy(np.concatenate([look.place for look in looks])),
-        "following": torch.from_numpy(np.concatenate([look.following for look in looks])),
+        "told_of": torch.from_numpy(np.concatenate([look.told_of for look in looks])),
+        "rank": torch.from_numpy(np.concatenate([look.rank for look in looks])),
+        "digits": torch.from_numpy(np.concatenate([look.digits for look in looks])),
         "kind": torch.tensor([look.kind for look in looks]).repeat_interleave(sizes),
         "half_angle": torch.tensor([look.half_angle for look in looks]).repeat_interleave(sizes),
     }

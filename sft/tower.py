@@ -15,16 +15,25 @@ from agent.chats.qwen import Limits
 from envs.episode import Question, Truth
 from envs.phantoms.lesions import KINDS
 from sft.sources import Source, Unusable
+from sft.strategies import CLOSE, FACTOR, HUNDREDTHS, begins, close_look
+from sft.strategies.measure import FIBRES, FIBRES_FACTOR, MASS, MASS_FACTOR
 from tools.geometry import Box, Point
 from tools.image import Image
 from tools.zoom import zoom
 
 THINGS = ("nodule", "mass", "fibres")
 """What a token can hold the middle of."""
-CLOSE_PX, CLOSE_FACTOR = 8, 8
-"""A close look: this many px of the first view, so many times enlarged."""
-OFF_PX = 2.5
-"""How far a close look misses its middle at most, px of the first view."""
+CLOSER = {
+    "nodule": ((CLOSE, FACTOR),),
+    "mass": ((MASS, MASS_FACTOR),),
+    "fibres": ((MASS, MASS_FACTOR), (FIBRES, FIBRES_FACTOR)),
+}
+"""The close looks that an expert takes at each, the closest last: their side in hundredths of the view, how many times
+they are enlarged."""
+OFF = 0.35
+"""How far a close look misses its middle at most, as a share of its side."""
+MOST = 8
+"""So many things of a view are counted."""
 UNKNOWN = -100
 """A target that is not scored, as in torch's cross entropy."""
 
@@ -37,9 +46,16 @@ class Look(NamedTuple):
     """[n, things] 1.0 where the middle of such a thing lies under the token."""
     place: np.ndarray
     """[n, 4] of that middle: across and down the token, across and down the view, each from 0 to 1; NaN: no thing."""
-    following: np.ndarray
-    """[n, 2] of the middle of the next such thing in reading order, across and down the view; after the last, the
-    first. So every token knows of something, wherever a language model looks first."""
+    told_of: np.ndarray
+    """[n, 2] of the middle of a thing that the token tells of, across and down the view: those in the first column
+    of the first in reading order, in the second of the second, and after the last of the first again. So a language
+    model need not find the token that holds a thing, which it learns far later than to look at a fixed column."""
+    rank: np.ndarray
+    """[n] which of the things it is that the token holds, in reading order from 0; UNKNOWN where it holds none. So
+    the first, the next, and the one after it can be asked for."""
+    digits: np.ndarray
+    """[n, 8] of the same place, in hundredths of the view as replies write it: tens and units of how
+    far across and down it lies, then of where a close look at it begins."""
     kind: int
     """The type of the lesion of a close look; UNKNOWN on others."""
     half_angle: float
@@ -47,13 +63,15 @@ class Look(NamedTuple):
 
 
 def looks(question: Question, truth: Truth, limits: Limits, rng: np.random.Generator) -> Iterator[Look]:
-    """The first view of a question, and up to two close looks at what lies on it; none where no place is known."""
+    """The first view of a question, and close looks at up to two things on it; none where no place is known."""
     view, things = question.images[0], _things(question, truth)
     if things:
         yield _look(view, things, limits)
-    small = [thing for thing in things if thing.name != "mass"]
-    for chosen in rng.permutation(len(small))[:2]:
-        yield _close(view, small[chosen], rng, limits)
+    for chosen in rng.permutation(len(things))[:2]:
+        thing = things[chosen]
+        for look in CLOSER[thing.name]:
+            closest = look == CLOSER[thing.name][-1]
+            yield _close(view, thing if closest else thing._replace(half_angle=math.nan), rng, limits, *look)
 
 
 def looked_at(source: Source, number: int, limits: Limits, seed: Sequence[int]) -> list[Look]:
@@ -91,13 +109,11 @@ def _things(question: Question, truth: Truth) -> list[_Thing]:
     return [_Thing("mass", at)]
 
 
-def _close(view: Image, thing: _Thing, rng: np.random.Generator, limits: Limits) -> Look:
+def _close(view: Image, thing: _Thing, rng: np.random.Generator, limits: Limits, side: int, factor: int) -> Look:
     """A close look that has the thing nearly in its middle."""
-    x, y = thing.middle.x + rng.uniform(-OFF_PX, OFF_PX), thing.middle.y + rng.uniform(-OFF_PX, OFF_PX)
-    near = Box(x0=x - CLOSE_PX / 2, y0=y - CLOSE_PX / 2, x1=x + CLOSE_PX / 2, y1=y + CLOSE_PX / 2)
-    inside = near.intersection(view.box)
-    assert inside is not None
-    shown = zoom(view, inside, CLOSE_FACTOR).images[0]
+    x, y = rng.uniform(-OFF, OFF, 2) * side / HUNDREDTHS
+    call = close_look(view, Point(x=thing.middle.x + x * view.width, y=thing.middle.y + y * view.height), side, factor)
+    shown = zoom(view, Box.model_validate(call.arguments["box"]), factor).images[0]
     at = shown.from_source.point(view.to_source.point(thing.middle))
     return _look(shown, [thing._replace(middle=at)], limits, thing.kind, thing.half_angle)
 
@@ -108,16 +124,23 @@ def _look(
     columns, rows = (size // limits.patch for size in limits.size(view))
     holds = np.zeros((rows * columns, len(THINGS)), np.float32)
     place = np.full((rows * columns, 4), np.nan, np.float32)
-    for thing in sorted(things, key=lambda thing: -thing.middle.y):  # the upper one of two under one token stays
-        x, y = (min(max(thing.middle.x / view.width, 0), 0.9999), min(max(thing.middle.y / view.height, 0), 0.9999))
+    rank = np.full(rows * columns, UNKNOWN, np.int64)
+    lies = [(_share(thing.middle.x, view.width), _share(thing.middle.y, view.height), thing.name) for thing in things]
+    in_order = sorted(lies, key=lambda one: (int(one[1] * rows), one[0]))
+    for number, (x, y, name) in reversed([*enumerate(in_order)]):  # the first of two under one token stays
         token = int(y * rows) * columns + int(x * columns)
-        holds[token, THINGS.index(thing.name)] = 1
+        holds[token, THINGS.index(name)] = 1
         place[token] = (x * columns % 1, y * rows % 1, x, y)
-    return Look(view, holds, place, _following(holds, place), kind, half_angle)
+        rank[token] = number if number < MOST else UNKNOWN
+    told_of = np.array([in_order[token % columns % len(things)][:2] for token in range(rows * columns)], np.float32)
+    digits = np.array([_digits(x, y) for x, y in told_of.tolist()])
+    return Look(view, holds, place, told_of, rank, digits, kind, half_angle)
 
 
-def _following(holds: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """[n, 2] the place, in the view, of what the next token that holds something holds."""
-    held = np.flatnonzero(holds.any(axis=1))
-    after = np.searchsorted(held, np.arange(len(holds)), side="right")
-    return place[held[after % len(held)], 2:]
+def _digits(x: float, y: float) -> list[int]:
+    at = [min(round(share * HUNDREDTHS), HUNDREDTHS - 1) for share in (x, y)]
+    return [digit for number in (*at, begins(x), begins(y)) for digit in divmod(number, 10)]
+
+
+def _share(at: float, length: float) -> float:
+    return min(max(at / length, 0), 0.9999)

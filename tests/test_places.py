@@ -13,13 +13,13 @@ from agent.session import load_model  # noqa: E402  (after the check that it can
 from sft.places import SPLIT, SPREAD, batch, scored, spread_positions, told, whiten  # noqa: E402
 from sft.settings import Data  # noqa: E402
 from sft.sources import opened  # noqa: E402
-from sft.tower import looked_at  # noqa: E402
+from sft.tower import MOST, looked_at  # noqa: E402
 
 SIZES = Limits(patch=32, min_pixels=32**2, max_pixels=128**2)
 """Of the images of a tiny Qwen3-VL."""
 
 
-TARGETS = ("holds", "place", "following", "kind", "half_angle")
+TARGETS = ("holds", "place", "told_of", "rank", "digits", "kind", "half_angle")
 
 
 def seen(family: str, count: int, sizes: Limits = SIZES):
@@ -44,17 +44,26 @@ def test_what_is_told_exactly_costs_nearly_nothing_and_is_measured_as_right(tiny
     import torch
 
     given = batch(seen("count", 3) + seen("measure", 9), tiny[1])
-    holds, place, following, kind, half = (given[key] for key in TARGETS)
+    holds, place, told_of, rank, digits, kind, half = (given[key] for key in TARGETS)
     which = torch.nn.functional.one_hot(kind.clamp(min=0), 4) * 40.0
     turned = torch.stack([half.cos(), half.sin()], dim=-1).nan_to_num()
-    exact = torch.cat([holds * 80 - 40, place.nan_to_num(), following, which, turned], dim=-1)
-    found = scored(exact, holds, place, following, kind, half)
+    ranked = torch.nn.functional.one_hot(rank.clamp(min=0), MOST) * 40.0
+    said = torch.nn.functional.one_hot(digits.clamp(min=0), 10).flatten(1) * 40.0
+    exact = torch.cat([holds * 80 - 40, place.nan_to_num(), told_of, which, turned, ranked, said], dim=-1)
+    found = scored(exact, holds, place, told_of, rank, digits, kind, half)
     assert float(found["loss"]) < 1e-6
-    assert float(found["found"]) == float(found["right"]) == float(found["type"]) == 1
-    assert float(found["off_to_next"]) == 0
+    assert (
+        float(found["found"])
+        == float(found["right"])
+        == float(found["type"])
+        == float(found["rank"])
+        == float(found["digits"])
+        == 1
+    )
+    assert float(found["off_told"]) == 0
     assert float(found["off_in_token"]) == pytest.approx(0, abs=1e-6)
     assert float(found["off_degrees"]) == pytest.approx(0, abs=1e-3)
-    worse = scored(exact.roll(1, dims=0), holds, place, following, kind, half)
+    worse = scored(exact.roll(1, dims=0), holds, place, told_of, rank, digits, kind, half)
     assert float(worse["loss"]) > 1
 
 

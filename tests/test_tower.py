@@ -11,7 +11,9 @@ from agent.plan import questions
 from envs.phantoms.lesions import KINDS
 from sft.settings import Data
 from sft.sources import Unusable, opened
+from sft.strategies import close_look
 from sft.tower import THINGS, UNKNOWN, Look, looked_at, looks
+from tools.geometry import Point
 
 SIZES = Limits(patch=16, min_pixels=16**2, max_pixels=128**2)
 
@@ -41,12 +43,37 @@ def test_each_token_tells_of_the_nodule_under_it():
             assert spot > around + 15
 
 
-def test_every_token_knows_the_next_thing_in_reading_order_and_the_first_after_the_last():
+def in_order(look):
+    """The places, in the view, of what lies on it, in reading order."""
+    held = np.flatnonzero(look.holds.any(axis=1))
+    return [look.place[token, 2:] for token in held[np.argsort(look.rank[held])]]
+
+
+def test_the_tokens_of_a_column_tell_of_one_thing_and_the_columns_of_one_after_the_other():
     for look in seen("count", 0, 10):
-        held = [token for token in range(len(look.holds)) if look.holds[token].any()]
-        for token in range(len(look.holds)):
-            after = next((other for other in held if other > token), held[0])
-            assert np.array_equal(look.following[token], look.place[after, 2:])
+        places = in_order(look)
+        if len(np.unique(look.told_of, axis=0)) > len(places):
+            continue  # two lie under one token
+        for token, told in enumerate(look.told_of):
+            columns = SIZES.size(look.view)[0] // SIZES.patch
+            assert np.array_equal(told, places[token % columns % len(places)])
+
+
+def test_things_are_counted_from_top_to_bottom_and_from_left_to_right():
+    several = [look for look in seen("count", 0, 10) if look.view.width == 128]
+    for look in several:
+        bands = [(int(y * 8), x) for x, y in in_order(look)]
+        assert bands == sorted(bands)
+        assert len(bands) > 1
+
+
+def test_the_digits_are_those_that_an_expert_writes():
+    for look in [look for look in seen("count", 0, 10) if look.view.width == 128]:
+        for (x, y), digits in zip(look.told_of, look.digits, strict=True):
+            across, down, left, top = digits[::2] * 10 + digits[1::2]
+            assert [across, down] == pytest.approx([min(round(float(v) * 100), 99) for v in (x, y)])
+            call = close_look(look.view, Point(x=float(x) * 128, y=float(y) * 128))
+            assert [round(v / 1.28) for v in call.arguments["box"][:2]] == [left, top]
 
 
 def test_a_close_look_has_the_nodule_nearly_in_its_middle_and_knows_its_type():

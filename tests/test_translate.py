@@ -87,3 +87,13 @@ def test_the_boxes_of_an_answer_are_moved_too(coordinates, x0, y0, data):
         episode.turns[1].acts[0].places["answer"], again.turns[1].acts[0].places["answer"], strict=True
     ):
         assert after.shape.model_dump() == pytest.approx(before.shape.model_dump(), abs=1.0)
+
+
+def test_what_else_an_answer_says_of_a_place_stays_with_it():
+    question, truth = next(discs("test"))
+    task = (question.model_copy(update={"kind": "points"}), truth)
+    said = '<answer>[{"label": "1", "image": "img0", "point": [128, 64]}]</answer>'
+    env = ReadingEnv([task], rewards={})
+    episode = asyncio.run(play(env, scripted([said]), task[0]))
+    other = translated(episode, THOUSANDTHS, env.tools, tags())
+    assert other.turns[0].reply.text == '<answer>[{"label": "1", "image": "img0", "point": [500, 250]}]</answer>'

@@ -21,7 +21,7 @@ Plan = Generator[Step, Episode, None]
 HUNDREDTHS = 100
 BANDS = 8
 """Spots are taken in reading order: in so many bands from top to bottom, and in each from left to right."""
-CLOSE, FACTOR = 6, 8
+CLOSE, FACTOR = 10, 6
 """A close look at a small nodule: its side in hundredths of the view, and how many times it is enlarged."""
 
 
@@ -63,12 +63,14 @@ def in_reading_order(case: Case, findings: Sequence[Finding]) -> list[Finding]:
 def close_look(view: Image, at: Point, side: int = CLOSE, factor: int = FACTOR, name: str = "img0") -> ToolCall:
     """A zoom on a point, px of the view, on a square of so many hundredths that lies within the view."""
 
-    def begin(share: float) -> int:
-        return min(max(round(share * HUNDREDTHS - side / 2), 0), HUNDREDTHS - side)
-
-    x, y = begin(at.x / view.width), begin(at.y / view.height)
+    x, y = begins(at.x / view.width, side), begins(at.y / view.height, side)
     box = [*_px(view, x, y), *_px(view, x + side, y + side)]
     return ToolCall(name="zoom", arguments={"image": name, "box": box, "factor": factor})
+
+
+def begins(share: float, side: int = CLOSE) -> int:
+    """Where a close look at a place begins, along one side of the view: of a share of it, in hundredths."""
+    return min(max(round(share * HUNDREDTHS - side / 2), 0), HUNDREDTHS - side)
 
 
 def point(view: Image, at: Point) -> list[float]:

@@ -11,7 +11,7 @@ from tools.image import Image
 
 ARM = 0.9
 """How far out on a fibre its angle is taken, as a share of its length."""
-FIBRES, FIBRES_FACTOR = 4, 16
+FIBRES, FIBRES_FACTOR = 6, 12
 """A close look at fibres: its side in hundredths of the view, and how many times it is enlarged."""
 MASS, MASS_FACTOR = 30, 2
 OUTLINE = ("The mass is large enough to be outlined as it is.", "No closer look is needed: I outline the mass.")

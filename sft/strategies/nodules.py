@@ -13,7 +13,8 @@ FAR = 0.1
 """How far from every nodule a look must be to show none, as a share of the view."""
 ONE = ("I look closely at the bright spot.", "One bright spot: I zoom in on it.")
 ALL = ("I look closely at all {number}.", "{number} bright spots: I zoom in on each.")
-EACH = ("I look at one after the other.", "One by one, I zoom in on each.")
+EACH = ("I look at one after the other: spot 1.", "One by one, I zoom in on each. Spot 1.")
+NEXT = ("Next, spot {number}.", "Now spot {number}.")
 VERDICT = ("Is {name} {asked}? It is {kind}: {said}.", "Is it {asked}? {name} is {kind}: {said}.")
 
 
@@ -52,8 +53,9 @@ def searched(
         seen = yield from looked_at(case)
         return _those(seen, asked), ", ".join(f"{view.name} {view.kind}" for view in seen) + "."
     seen, thought = [], case.one_of(EACH)
-    for finding in in_reading_order(case, case.truth.findings):
-        episode = yield thought, (_call(case, finding),)
+    for number, finding in enumerate(in_reading_order(case, case.truth.findings), start=1):
+        going_on = f" {case.one_of(NEXT, number=number)}" if number > 1 else ""
+        episode = yield thought + going_on, (_call(case, finding),)
         seen.append(_seen(finding, *shown(episode)[0]))
         those = _those(seen, asked)
         said = ("yes" if finding.name == asked else "no") + (f", {tell(those)}" if tell else "")
