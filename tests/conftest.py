@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from agent.cli import run
@@ -20,6 +21,9 @@ from envs.env import ReadingEnv
 from envs.episode import Question, Truth
 from envs.tasks.discs import discs
 from tests.tiny import build
+
+hypothesis.settings.register_profile("unhurried", deadline=None)  # how long an example takes depends on what else runs
+hypothesis.settings.load_profile("unhurried")
 
 
 def needs(*packages: str) -> None:

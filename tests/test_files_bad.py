@@ -167,14 +167,14 @@ def whole(tmp_path_factory) -> list[Path]:
     return pictures(tmp_path_factory.mktemp("whole"))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(which=st.integers(0, 15), share=st.floats(0, 1, exclude_max=True))
 def test_a_file_cut_anywhere_is_read_or_refused(whole, tmp_path, which, share):
     content = whole[which].read_bytes()
     look_at_all(holding(tmp_path, content[: int(len(content) * share)]))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(which=st.integers(0, 15), seed=st.integers(0, 2**32), count=st.sampled_from([1, 3, 20]), head=st.booleans())
 def test_a_file_with_broken_bytes_is_read_or_refused(whole, tmp_path, which, seed, count, head):
     content, chance = bytearray(whole[which].read_bytes()), random.Random(seed)

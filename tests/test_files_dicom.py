@@ -7,7 +7,7 @@ import imagecodecs
 import numpy as np
 import pydicom
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless
 
@@ -416,7 +416,6 @@ def test_a_real_folder_of_ct_slices_is_a_volume():
     assert source.spacing_mm[0] == (pytest.approx(gaps[0]) if np.ptp(gaps) < 0.01 else 0.0)
 
 
-@settings(deadline=None)
 @given(
     depths=st.lists(st.integers(-500, 500), min_size=2, max_size=12, unique=True),
     angle=st.floats(-3, 3),

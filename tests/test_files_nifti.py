@@ -214,7 +214,7 @@ def test_freesurfer_volumes_are_in_mm(tmp_path):
     assert source.orientation == ("S", "A", "R")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     shape=st.tuples(*[st.integers(1, 5)] * 3),
     dtype=st.sampled_from(["u1", "i2", ">i2", "u2", "i4", "f4", ">f4", "f8"]),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image as PILImage
@@ -197,7 +197,6 @@ def test_an_array_that_is_no_picture_is_refused_in_words(tmp_path, values, words
         files.open(tmp_path / "a.npy")
 
 
-@settings(deadline=None)
 @given(
     arrays(st.sampled_from([np.uint8, np.int16, ">i2", ">f4", bool, np.float64]), st.tuples(*[st.integers(1, 6)] * 2))
 )

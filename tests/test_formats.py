@@ -360,7 +360,7 @@ def test_a_picture_larger_than_a_view_keeps_its_boxes(tmp_path):
     assert np.array(sizes) == pytest.approx(np.array([(1024, 819), (1000, 800), (400, 400)]), abs=2)  # whole px
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     layout=st.sampled_from(["sharegpt", "ophiuchus"]),
     size=st.tuples(st.integers(20, 1500), st.integers(20, 1500)),

@@ -30,7 +30,7 @@ def test_the_truth_is_right_and_an_empty_answer_is_unread(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(text=st.text(max_size=200))
 def test_no_text_breaks_a_grader(kind, text):
     graded(kind, text, TRUTHS[kind])
@@ -43,7 +43,7 @@ PIECES = st.sampled_from(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(pieces=st.lists(PIECES, max_size=8))
 def test_no_order_of_words_breaks_a_grader(kind, pieces):
     """What a grade must hold, strict <= score among it, is checked for each."""

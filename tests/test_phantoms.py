@@ -123,7 +123,7 @@ def family_and_settings(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     return family, draw(st.fixed_dictionaries(shared | own))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 @given(family_and_settings())
 def test_no_allowed_setting_breaks_a_family_and_every_region_lies_on_its_source(case):
     family, given = case
@@ -142,7 +142,7 @@ def test_no_allowed_setting_breaks_a_family_and_every_region_lies_on_its_source(
 # --- what the first view does not tell ---
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, derandomize=True)
 @given(
     number=st.integers(0, 10**6),
     difficulty=st.floats(0, 1),
@@ -220,14 +220,14 @@ def test_a_lesion_changes_its_box_out_to_the_edges_and_nothing_else(kind, factor
     assert added.sum() == 4 * round(40.0 * plate.unit * factor**2)
 
 
-@settings(deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(st.sampled_from(KINDS), st.integers(4, 8), st.integers(200, 20000))
 def test_each_quarter_of_a_lesion_has_the_sum_it_is_given(kind, factor, total):
     blocks = glyph(kind, factor, total).reshape(2, factor, 2, factor).sum(axis=(1, 3), dtype=int)
     assert (blocks == total).all()
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 @given(st.integers(0, 10**6), st.floats(0, 1), st.sampled_from([4, 6]))
 def test_the_brightest_lesion_stays_within_the_bits_of_its_file(number, difficulty, factor):
     setting = plain(difficulty=difficulty)
@@ -240,7 +240,7 @@ def test_the_brightest_lesion_stays_within_the_bits_of_its_file(number, difficul
     assert int(values.max()) + int(most) < 256 * plate.unit
 
 
-@settings(deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(st.integers(0, 10**6), st.integers(64, 200), st.integers(1, 8), st.sampled_from([0, 3, 8]))
 def test_lesions_do_not_touch_and_lie_on_the_view(number, view_px, count, clear):
     found = places(plain().rng(number), view_px, count, clear)

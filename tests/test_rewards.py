@@ -106,7 +106,7 @@ said = st.sampled_from(["", "yes", "no", "A", "3", "img0", "img1", "[]", "[[1, 2
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(case=st.sampled_from(CASES), reading=readings, told=said, ends=st.booleans())
 def test_no_reading_makes_a_reward_raise_or_leave_0_to_1(case, reading, told, ends):
     episode = played((case.question, case.truth), *reading, *([answer(told)] if ends else []), max_turns=5)
@@ -115,7 +115,7 @@ def test_no_reading_makes_a_reward_raise_or_leave_0_to_1(case, reading, told, en
         assert 0.0 <= paid(name, stopped) <= 1.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(case=st.sampled_from(CASES), good=readings, bad=readings, told=said)
 def test_hardened_never_pays_a_wrong_answer_what_it_pays_a_right_one(case, good, bad, told):
     task, right = (case.question, case.truth), (*case.work, *good, answer(case.right))

@@ -61,7 +61,7 @@ def calls(draw: Any) -> tuple[str, dict[str, Any]]:
     return name, {a: draw(ARGUMENTS[a]) for a in wanted if a != "image"}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(SOURCES), st.sampled_from(SOURCES), st.sampled_from([None, 0, 0.4]),
     st.lists(calls(), min_size=1, max_size=4),

@@ -61,7 +61,7 @@ def ramps(draw):
     return [Image.of(source, limit=limit, grey=RAMP) for source in sources]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ramps(), st.lists(STEP, max_size=6), SHARE, SHARE)
 def test_after_any_chain_a_pixel_shows_the_place_it_maps_back_to(images, steps, u, v):
     views = [walked(image, steps) for image in images]
@@ -75,7 +75,7 @@ def test_after_any_chain_a_pixel_shows_the_place_it_maps_back_to(images, steps, 
     assert values == pytest.approx(place, abs=1.0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ramps(), st.lists(STEP, max_size=6), SHARE, SHARE)
 def test_after_any_chain_a_point_goes_to_the_source_and_comes_back(images, steps, u, v):
     shown = walked(images[0], steps)
@@ -86,7 +86,7 @@ def test_after_any_chain_a_point_goes_to_the_source_and_comes_back(images, steps
     assert max(shown.width, shown.height) <= shown.limit
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.tuples(*[st.floats(0.3, 3)] * 3), SIDES, st.sampled_from(["0", "1", "2"]), st.lists(STEP, max_size=5),
     st.tuples(*[st.floats(0.01, 0.99)] * 4),
@@ -105,7 +105,7 @@ def test_a_length_is_the_same_in_mm_on_every_view(spacing, orientation, axis, st
     assert use("measure", shown, start=start, end=end).facts == {"length_mm": pytest.approx(rounded(true), rel=1e-3)}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(STEP, max_size=5), st.integers(60, 140), st.integers(60, 100))
 def test_a_disc_is_where_the_maths_says_after_any_chain(steps, x, y):
     image = Image.of(Source.of(discs((x, y, 12)), spacing_mm=(0.7, 0.7)), grey=Grey.between(0, 100))
