@@ -9,7 +9,7 @@ again (arXiv:2205.05198, section 5).
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from sft.model import plain
+from agent.training.model import plain
 
 TOKENS = 1024
 """A layer is run on so many tokens; what it keeps grows in proportion."""

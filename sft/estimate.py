@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.render import Chat
+from agent.training.devices import Devices, devices_of
 from sft.census import census
-from sft.devices import Devices, devices_of
 from sft.memory import GIB, built, held_in, memory, parts
 from sft.needs import Disk, Estimate, StageNeeds
 from sft.settings import Training, batches, training

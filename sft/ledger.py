@@ -6,17 +6,16 @@
 Every checkpoint says how long the two files were, so that a training that goes on from it writes the same lines again.
 """
 
-import json
-import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from agent.training.pages import METRICS, Pages, lines
 from sft.mixture import LeftOut
 
-METRICS, LEFT_OUT = "metrics.jsonl", "left_out.jsonl"
+LEFT_OUT = "left_out.jsonl"
 
 
 class Ledger:
@@ -26,7 +25,7 @@ class Ledger:
     """
 
     def __init__(self, folder: Path, facts: Mapping[str, Any], writes: bool = True):
-        self.folder, self.writes = folder, writes
+        self.folder = folder
         self.tally: list[list[float]] = facts.get("tally", [])
         """Sums since the last line, such as those of `sft.phases.tallied`."""
         self.samples: int = facts.get("samples", 0)
@@ -34,13 +33,11 @@ class Ledger:
         self.learned: int = facts.get("learned", 0)
         self.seconds: float = facts.get("seconds", 0.0)
         self.sources: Counter[str] = Counter(facts.get("sources", {}))
-        self._sizes = dict(facts.get("sizes", {METRICS: 0, LEFT_OUT: 0}))
+        self.pages = Pages(folder, facts.get("sizes", {METRICS: 0, LEFT_OUT: 0}), writes)
         self._clock = time.perf_counter()
         self._told = self.read, self.seconds
         self._left_out: set[LeftOut] = set()
         if writes:
-            for name, size in self._sizes.items():
-                _cut(folder / name, size)
             self._left_out = {LeftOut(**line) for line in lines(folder / LEFT_OUT)}
 
     def facts(self) -> dict[str, Any]:
@@ -52,7 +49,7 @@ class Ledger:
             "learned": self.learned,
             "seconds": round(self.seconds, 3),
             "sources": dict(self.sources),
-            "sizes": self._sizes,
+            "sizes": self.pages.sizes,
         }
 
     def count(self, tally: Sequence[Sequence[float]], read: int, sources: Sequence[str]) -> None:
@@ -96,7 +93,7 @@ class Ledger:
         for one in found:
             if one not in self._left_out:
                 self._left_out.add(one)
-                self._append(LEFT_OUT, one._asdict())
+                self.pages.add(LEFT_OUT, one._asdict())
 
     def reasons(self) -> dict[str, dict[str, int]]:
         """How many demonstrations of each source were left out, by the reason."""
@@ -106,29 +103,8 @@ class Ledger:
         return {source: dict(reasons.most_common()) for source, reasons in sorted(counted.items())}
 
     def write(self, line: Mapping[str, Any]) -> None:
-        self._append(METRICS, line)
+        self.pages.add(METRICS, line)
 
     def validated(self) -> dict[int, dict[str, Any]]:
         """What each validation found, by its step."""
         return {line["step"]: line["validation"] for line in lines(self.folder / METRICS) if "validation" in line}
-
-    def _append(self, name: str, line: Mapping[str, Any]) -> None:
-        if not self.writes:
-            return
-        data = (json.dumps(line, ensure_ascii=False) + "\n").encode()
-        with open(self.folder / name, "ab") as file:
-            file.write(data)
-        self._sizes[name] += len(data)
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a file; none where there is no file."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
-
-
-def _cut(path: Path, size: int) -> None:
-    """Make a file, and cut it back to so many bytes."""
-    with open(path, "ab") as file:
-        file.truncate(min(size, os.fstat(file.fileno()).st_size))

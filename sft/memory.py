@@ -15,11 +15,11 @@ from typing import Any
 
 from agent.config import ConfigError
 from agent.torch_setup import set_up_torch
+from agent.training.devices import Devices
+from agent.training.model import TOWER, adapted, freeze
+from agent.training.tables import Model
+from agent.training.tables import Part as Freezable
 from sft.activations import per_token, without_memory
-from sft.devices import Devices
-from sft.model import TOWER, adapted, freeze
-from sft.settings import Model
-from sft.settings import Part as Freezable
 from sft.shapes import Shape
 from tools.geometry import Frozen
 

@@ -1,23 +1,17 @@
 """The config of a training, checked before anything heavy is imported."""
 
-import ast
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from difflib import get_close_matches
-from importlib.util import find_spec
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, FiniteFloat
+from pydantic import Field
 
 from agent.config import ConfigError, call, check
-from agent.plan import questions
+from agent.training.tables import Model, Part, Positive, Validation, Whole, asks, declared, from_table, known
 from envs.env import ReadingEnv
 
 TABLES = ("model", "lora", "env", "stage", "trainer", "validation", "sft")
-Part = Literal["vision", "language"]
-Whole = Annotated[int, Field(ge=1)]
-Positive = Annotated[FiniteFloat, Field(gt=0)]
 
 OURS = {
     "output_dir": "--out",
@@ -42,22 +36,6 @@ FIXED = (
     "save_only_model", "save_strategy", "train_sampling_strategy",
 )  # fmt: skip
 """Settings of TRL that demonstrations, their masks or an exact resume rest on."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """The table [model]."""
-
-    path: Path
-    init: Literal["weights", "random"] = "weights"
-    """"random": the shape of the folder, its weights drawn anew."""
-    train: Literal["lora", "full"] = "lora"
-    frozen: tuple[Part, ...] = ()
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """What the weights are held in; "auto": as the folder holds them."""
-    attention: str = "auto"
-    max_length: Whole = 8192
-    """Tokens of an episode; a longer demonstration is left out, never cut."""
 
 
 @dataclass(frozen=True)
@@ -102,19 +80,6 @@ class Stage:
     """A tag whose rarer values are drawn more often."""
     frozen: tuple[Part, ...] | None = None
     """Instead of the model's."""
-
-
-@dataclass(frozen=True)
-class Validation:
-    """The table [validation]."""
-
-    task: dict[str, Any]
-    every: Whole = 500
-    """Steps, counted over all stages."""
-    max_new_tokens: Whole = 256
-    """Of a reply: a model that has not learned to end writes as much as it may."""
-    batch: Whole = 16
-    """Questions played side by side."""
 
 
 @dataclass(frozen=True)
@@ -166,13 +131,13 @@ def training(config: Mapping[str, Any]) -> Training:
     if not isinstance(config["stage"], list):
         raise ConfigError("a stage is written [[stage]], in two pairs of brackets: there may be several")
     made = Training(
-        model=_made("model", Model, config.get("model", {})),
+        model=from_table("model", Model, config.get("model", {})),
         stages=tuple(_stage(number, table) for number, table in enumerate(config["stage"])),
         lora=dict(config.get("lora", {})),
         env=dict(config.get("env", {})),
         trainer=dict(config.get("trainer", {})),
-        validation=_made("validation", Validation, config["validation"]) if "validation" in config else None,
-        own=_made("sft", Own, config.get("sft", {})),
+        validation=from_table("validation", Validation, config["validation"]) if "validation" in config else None,
+        own=from_table("sft", Own, config.get("sft", {})),
     )
     _checked(made)
     return made
@@ -185,31 +150,20 @@ def _stage(number: int, table: Mapping[str, Any]) -> Stage:
         raise ConfigError(f"{name} has no data: add [[stage.data]] with a run, or with a task and a policy")
     played = table.get("teach", "replies") == "replies"
     data = tuple(_data(f"{name}.data.{place}", one, played) for place, one in enumerate(sets))
-    made: Stage = _made(name, Stage, {**table, "data": data})
+    made: Stage = from_table(name, Stage, {**table, "data": data})
     return made
 
 
 def _data(name: str, table: Mapping[str, Any], played: bool) -> Data:
-    made: Data = _made(name, Data, table)
+    made: Data = from_table(name, Data, table)
     needs = "task and policy" if played else "task alone: where places are taught, nobody plays"
     if (made.run is None) == (made.task is None) or (made.policy is not None) != (played and made.task is not None):
         raise ConfigError(f"{name} needs either run, or {needs}")
     if made.task is not None:
-        _asks(f"{name}.task", made.task)
+        asks(f"{name}.task", made.task)
     if made.policy is not None and not isinstance(made.policy.get("name"), str):
         raise ConfigError(f"{name}.policy needs a name, such as sft.expert")
     return made
-
-
-def _made(name: str, kind: type, table: Any) -> Any:
-    if not isinstance(table, Mapping):
-        raise ConfigError(f"{name} is a value, not a table")
-    takes = {one.name: one for one in fields(kind)}
-    check(name, table, takes)
-    missing = [key for key, one in takes.items() if one.default is MISSING and key not in table]
-    if missing:
-        raise ConfigError(f"{name} must state {missing[0]}")
-    return call(name, kind, table)
 
 
 def _checked(made: Training) -> None:
@@ -230,58 +184,20 @@ def _checked(made: Training) -> None:
             raise ConfigError(f"stage {stage.name!r}: vision and language are both frozen, so nothing would be learned")
     call("env", ReadingEnv, made.env)
     if made.validation is not None:
-        _asks("validation.task", made.validation.task)
+        asks("validation.task", made.validation.task)
     for name in made.trainer:
         if name in OURS:
             raise ConfigError(f"trainer.{name} is stated elsewhere: by {OURS[name]}")
         if name in FIXED:
             raise ConfigError(f"trainer.{name} cannot be set: how demonstrations are learned from rests on it")
-    _known("trainer", made.trainer, "trl.SFTConfig", trainer_names)
-    _known("lora", made.lora, "peft.LoraConfig", lambda: _declared("peft", ("tuners/lora/config.py", "config.py")))
-
-
-def _asks(name: str, task: Mapping[str, Any]) -> None:
-    """Make the first question of a task: a wrong setting is told now, and not hours later. Raises ConfigError."""
-    try:
-        first = next(iter(questions(task)), None)
-    except ValueError as error:
-        raise ConfigError(f"{name}: {error}") from None
-    if first is None:
-        raise ConfigError(f"{name} has no question")
-
-
-def _known(table: str, given: Mapping[str, Any], of: str, names: Callable[[], set[str]]) -> None:
-    """Refuse a setting that a library does not have; they are too many to be listed."""
-    for key in given:
-        if key not in (known := names()):
-            near = get_close_matches(key, known, 1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"{table}.{key} is no setting of {of}{meant}")
+    known("trainer", made.trainer, "trl.SFTConfig", trainer_names)
+    known("lora", made.lora, "peft.LoraConfig", lambda: declared("peft", ("tuners/lora/config.py", "config.py")))
 
 
 def trainer_names() -> set[str]:
     """The settings of trl.SFTConfig, read from its source. Raises ImportError where it is not installed."""
-    own = _declared("trl", ("trainer/base_config.py", "trainer/sft_config.py"))
-    return own | _declared("transformers", ("training_args.py",))
-
-
-def _declared(package: str, files: Iterable[str]) -> set[str]:
-    """What the classes of these files declare, without importing them: that would take seconds, and torch."""
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        raise ImportError(f"a training needs {package}: pip install 'overread[train]'")
-    home = Path(spec.origin).parent
-    bodies = [node.body for file in files for node in ast.walk(_parsed(home / file)) if isinstance(node, ast.ClassDef)]
-    return {
-        line.target.id
-        for body in bodies
-        for line in body
-        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.target.id[0] != "_"
-    }
-
-
-def _parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    own = declared("trl", ("trainer/base_config.py", "trainer/sft_config.py"))
+    return own | declared("transformers", ("training_args.py",))
 
 
 def batches(training: Training, stage: Stage, devices: int) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from agent.chats.qwen import Limits, qwen_chat
 from agent.config import ConfigError
 from agent.coordinates import THOUSANDTHS, in_pixels
 from agent.render import Chat
-from sft.model import check_folder
+from agent.training.model import check_folder
 
 POCKET = Path(__file__).parents[1] / "agent" / "pocket"
 """The policy that is shipped: its tokenizer, of real Qwen tokens, stands in for one that is not here."""

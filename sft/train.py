@@ -9,7 +9,6 @@ runs/sft/<name>/card.md                                    the run in words
 """
 
 import gc
-import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -17,66 +16,32 @@ from pathlib import Path
 from typing import Any
 
 from agent.chats import chat_for
-from agent.config import ConfigError
-from agent.plan import differing
+from agent.session import Session
 from agent.torch_setup import set_up_torch
 from agent.trace import describe
-from sft.card import card, data_of, surroundings
-from sft.checkpoints import DRAFT, drafted, locked, read_progress, whole
+from agent.training.begin import FINISHED, Interrupted, opened
+from agent.training.checkpoints import DRAFT, drafted, locked, read_progress, whole
+from agent.training.model import check_folder, freeze, load, write
+from agent.training.surroundings import surroundings
+from agent.training.validation import forget, validate
+from sft.card import card, data_of
 from sft.ledger import Ledger
 from sft.mixture import Mixture
-from sft.model import check_folder, freeze, load, write
-from sft.resolved import decisive, resolved, toml
+from sft.resolved import decisive, resolved
 from sft.settings import Training
 from sft.trainer import Batches, arguments, trainer_class
-from sft.validation import forget, validate
 
 Tell = Callable[[dict[str, Any]], None]
-FINISHED = "finished"
-
-
-class Interrupted(RuntimeError):
-    """The training was asked to stop; what it had learned is in its last checkpoint."""
 
 
 def begin(training: Training, folder: Path, resume: bool) -> dict[str, Any]:
     """What run.json says of a training that begins in a new folder, or goes on in its own.
 
-    A folder in which a training has come to no checkpoint yet counts as new. Raises ConfigError, and PolicyError for
-    a model's folder that lacks something.
+    Raises ConfigError, and PolicyError for a model's folder that lacks something.
     """
     check_folder(training.model.path)
-    settings = resolved(training)
-    facts = {"kind": "sft", "name": folder.name, "settings": settings, "data": data_of(training)}
-    facts = json.loads(json.dumps(facts))  # as they are read back
-    if resume:
-        _check_same(folder, facts)
-    elif folder.exists() and any(folder.iterdir()) and (_kind(folder) != "sft" or whole(folder / "checkpoints")):
-        raise ConfigError(f"{folder} is not empty; go on in it with --resume, or give another --out")
-    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-    (folder / "resolved.toml").write_text(toml(settings), encoding="utf-8")
-    return {**facts, "steps": training.steps}
-
-
-def _check_same(folder: Path, now: Mapping[str, Any]) -> None:
-    """Raise ConfigError where a folder holds no training, one that is finished, or one of other settings or data."""
-    if _kind(folder) != "sft":
-        raise ConfigError(f"{folder} is not the run of a training, so there is nothing to resume")
-    before = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    if before["state"] == FINISHED:
-        raise ConfigError(f"{folder} is finished, its model is {folder / 'model'}; give another --out to train again")
-    other = differing(decisive(before["settings"]), decisive(now["settings"]))
-    other += [f"data {name}" for name in differing(before["data"], now["data"])]
-    if other:
-        raise ConfigError(f"{folder} was begun with another {', '.join(other)}; set it as it was, or start a new run")
-
-
-def _kind(folder: Path) -> str:
-    """What run.json says that a run is; empty where it says nothing."""
-    try:
-        return str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["kind"])
-    except (OSError, ValueError, LookupError, TypeError):
-        return ""
+    facts = {"kind": "sft", "name": folder.name, "settings": resolved(training), "data": data_of(training)}
+    return {**opened(folder, facts, resume, decisive), "steps": training.steps}
 
 
 class Course:
@@ -179,7 +144,9 @@ class Course:
         if self.first:
             forget(self.folder, step - 1)
         folder = self.folder if self.first else None
-        found = validate(self.training, model, self.images, self.chat, step, folder, lambda: self._check(anywhere))
+        session = Session(model, self.images, self.chat, kept=due.batch)
+        longest = self.training.model.max_length
+        found = validate(due, self.training.env, session, longest, step, folder, lambda: self._check(anywhere))
         self.ledger.pause()
         line = {"step": step, "validation": found}
         self.ledger.write(line)

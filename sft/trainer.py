@@ -17,11 +17,11 @@ from typing import Any
 from agent.config import ConfigError
 from agent.loop import PolicyError
 from agent.torch_setup import set_up_torch
+from agent.training.checkpoints import PROGRESS, rotate, saving, settle
+from agent.training.model import TOWER, hushed
 from envs.rows import DataError
-from sft.checkpoints import PROGRESS, rotate, saving, settle
 from sft.collate import CollateError, collate
 from sft.mixture import LeftOut, Mixture, MixtureError
-from sft.model import TOWER, hushed
 from sft.phases import tallied, told
 from sft.settings import Training, batches
 from tools.files import FileError

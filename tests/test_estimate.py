@@ -8,8 +8,9 @@ from agent.config import ConfigError, load
 from agent.loop import PolicyError, play
 from agent.policies.scripted import scripted
 from agent.trace import Writer
-from sft.devices import Devices, devices_of
-from sft.settings import Model, training
+from agent.training.devices import Devices, devices_of
+from agent.training.tables import Model
+from sft.settings import training
 from sft.shapes import PUBLISHED, chat_of, shape_of
 from tests.conftest import needs
 

@@ -50,7 +50,7 @@ def test_nothing_is_played_before_replies_are_taught(tiny_models, tmp_path):
 def test_only_the_tower_learns_and_the_head_is_gone_afterwards(ran):
     import torch
 
-    from sft.model import TOWER, load
+    from agent.training.model import TOWER, load
 
     drawn = load(training(config(ran.parent, model={"path": str(tiny(ran)), "init": "random"})).model, 0, {})
     first, last = weights(ran / "checkpoints" / "4"), weights(ran / "model")
@@ -104,7 +104,7 @@ def test_a_learning_rate_of_the_tower_is_its_own(tiny_models):
 
 
 def test_a_stage_with_such_a_rate_moves_the_tower_by_it(tiny_models, tmp_path):
-    from sft.model import TOWER
+    from agent.training.model import TOWER
 
     made = config(tiny_models("qwen3_vl"), {"vision_learning_rate": 1e-12})
     trained(made, tmp_path / "run")

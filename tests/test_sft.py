@@ -8,13 +8,13 @@ from agent.config import ConfigError, load
 from agent.loop import PolicyError
 from agent.torch_setup import set_up_torch
 from agent.trace import read
+from agent.training.model import check_folder, freeze
+from agent.training.model import load as load_model
+from agent.training.toml import toml
 from sft.collate import IGNORED, collate
 from sft.ledger import Ledger
 from sft.mixture import LeftOut, Mixture
-from sft.model import check_folder, freeze
-from sft.model import load as load_model
 from sft.phases import NAMES, told
-from sft.resolved import toml
 from sft.settings import batches, training
 from sft.train import begin
 from tests.conftest import needs
@@ -268,7 +268,7 @@ def test_a_training_goes_on_with_its_own_settings_alone(tiny_model, tmp_path):
     made = config(tiny_model, {"data": [{"run": str(demos)}, ORACLE]}, {"steps": 3})
     folder = tmp_path / "run"
     begin(training(made), folder, resume=False)
-    with pytest.raises(ConfigError, match="is not the run of a training, so there is nothing to resume"):
+    with pytest.raises(ConfigError, match="is not the run of a training like this one, so there is nothing to resume"):
         begin(training(made), folder, resume=True)
     trained(made, tmp_path / "other")
     facts = json.loads((tmp_path / "other" / "run.json").read_text()) | {"state": "not finished"}

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sft.checkpoints import DRAFT, PROGRESS, SaveError, drafted, rotate, whole
-from sft.resolved import toml
+from agent.training.checkpoints import DRAFT, PROGRESS, SaveError, drafted, rotate, whole
+from agent.training.toml import toml
 from tests.conftest import needs
 from tests.training import ORACLE, RULES, config, lines
 

@@ -69,7 +69,8 @@ def sft(
     folder = out or runs / "sft" / config.stem
     told = Told(output)
     with _asked() as signals:
-        from sft.train import Course, Interrupted, begin
+        from agent.training.begin import Interrupted
+        from sft.train import Course, begin
 
         first = os.environ.get("RANK", "0") == "0"  # of those that accelerate starts, one speaks and writes
         about = begin(planned, folder, resume) if first else {}

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,44 +10,45 @@ from typing import Any
 from agent.loop import play
 from agent.plan import questions
 from agent.policies.local import of_session
-from agent.render import Chat
 from agent.session import Session
 from agent.statistics import interval
 from agent.trace import Writer
+from agent.training.tables import Validation
 from envs.env import ReadingEnv
 from envs.episode import Episode, Question, Truth
 from envs.grading import grade
-from sft.settings import Training
 
 Check = Callable[[], None]
 
 
 def validate(
-    training: Training, model: Any, processor: Any, chat: Chat, step: int, folder: Path | None, check: Check
+    due: Validation,
+    env: Mapping[str, Any],
+    session: Session,
+    longest: int,
+    step: int,
+    folder: Path | None,
+    check: Check,
 ) -> dict[str, Any]:
     """Play every question greedily; the share answered right, with its bootstrap interval over studies.
 
-    They are played `batch` at a time, and written to `folder`, where one is given. `check` is called before each
-    turn, and may raise.
+    They are played `batch` at a time under the rules `env`, each at most `longest` tokens, and written to `folder`,
+    where one is given. `check` is called before each turn, and may raise.
     """
-    assert training.validation is not None
-    own, longest = training.validation, training.model.max_length
-    session = Session(model, processor, chat, kept=own.batch)
-    policy = of_session(session, f"step {step}", 0.0, 1.0, own.max_new_tokens, longest, own.batch)
+    policy = of_session(session, f"step {step}", 0.0, 1.0, due.max_new_tokens, longest, due.batch)
 
     def played(number: int, task: tuple[Question, Truth]) -> Awaitable[Episode]:
-        env = ReadingEnv([task], **training.env)
-        return play(env, policy, task[0], number, watch=lambda _: check())
+        return play(ReadingEnv([task], **env), policy, task[0], number, watch=lambda _: check())
 
     async def together(numbered: Sequence[tuple[int, tuple[Question, Truth]]]) -> list[Episode]:
         return await asyncio.gather(*(played(*one) for one in numbered))
 
     right, studies = [], []
-    learning = model.training
+    model, learning = session.model, session.model.training
     model.eval()
     try:
-        left = enumerate(questions(own.task))
-        while numbered := list(islice(left, own.batch)):
+        left = enumerate(questions(due.task))
+        while numbered := list(islice(left, due.batch)):
             episodes = asyncio.run(together(numbered))
             for (_, (question, truth)), episode in zip(numbered, episodes, strict=True):
                 right.append(float(grade(episode, truth).right))

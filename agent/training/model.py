@@ -13,7 +13,7 @@ from agent.config import ConfigError
 from agent.loop import PolicyError
 from agent.session import attention_on
 from agent.torch_setup import set_up_torch
-from sft.settings import Model, Part
+from agent.training.tables import Model, Part
 
 TOWER = ".visual."
 """Stands in the name of every weight of the vision tower and its merger, in both families."""

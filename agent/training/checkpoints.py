@@ -12,7 +12,7 @@ from typing import Any
 
 DRAFT = ".draft"
 PROGRESS = "progress.json"
-"""How far the training was, in every checkpoint; see `sft.progress`."""
+"""How far the training was, in every checkpoint; see `sft.trainer`."""
 
 
 class SaveError(OSError):
