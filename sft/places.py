@@ -30,17 +30,8 @@ FLOOR = 1e-3
 SPREAD = 0.5
 """The standard deviation of a whitened patch."""
 MEASURES = (
-    "loss",
-    "found",
-    "right",
-    "off_in_token",
-    "off_in_view",
-    "off_told",
-    "type",
-    "off_degrees",
-    "rank",
-    "digits",
-)
+    "loss", "found", "right", "off_in_token", "off_in_view", "off_told", "type", "off_degrees", "rank", "digits",
+)  # fmt: skip
 """What `scored` tells. Of what holds something, the share that is found, and of what is found, the share that is so."""
 
 

@@ -19,7 +19,7 @@ from agent.chats import chat_for
 from agent.session import Session
 from agent.torch_setup import set_up_torch
 from agent.trace import describe
-from agent.training.begin import FINISHED, Interrupted, opened
+from agent.training.begin import FINISHED, Interrupted, ready
 from agent.training.checkpoints import DRAFT, drafted, locked, read_progress, whole
 from agent.training.model import check_folder, freeze, load, write
 from agent.training.surroundings import surroundings
@@ -41,7 +41,7 @@ def begin(training: Training, folder: Path, resume: bool) -> dict[str, Any]:
     """
     check_folder(training.model.path)
     facts = {"kind": "sft", "name": folder.name, "settings": resolved(training), "data": data_of(training)}
-    return {**opened(folder, facts, resume, decisive), "steps": training.steps}
+    return {**ready(folder, facts, resume, decisive), "steps": training.steps}
 
 
 class Course:

@@ -62,6 +62,10 @@ def test_the_tokens_of_a_column_tell_of_one_thing_and_the_columns_of_one_after_t
 def test_things_are_counted_from_top_to_bottom_and_from_left_to_right():
     several = [look for look in seen("count", 0, 10) if look.view.width == 128]
     for look in several:
+        held = look.holds.any(axis=1)
+        assert look.rank[held][0] == 0
+        assert (np.diff(look.rank[held]) > 0).all()  # one is missed out where two lie under one token
+        assert (look.rank[~held] == UNKNOWN).all()
         bands = [(int(y * 8), x) for x, y in in_order(look)]
         assert bands == sorted(bands)
         assert len(bands) > 1

@@ -19,7 +19,7 @@ class Interrupted(RuntimeError):
     """The training was asked to stop; what it had learned is in its last checkpoint."""
 
 
-def opened(folder: Path, facts: Mapping[str, Any], resume: bool, decisive: Decisive) -> dict[str, Any]:
+def ready(folder: Path, facts: Mapping[str, Any], resume: bool, decisive: Decisive) -> dict[str, Any]:
     """Make the folder ready, new or to go on in; `facts` state the run's kind, name, settings and data.
 
     A folder in which a training has come to no checkpoint yet counts as new. Returns the facts as they are read back

@@ -23,6 +23,7 @@ class Pages:
             _cut(folder / name, size)
 
     def add(self, name: str, line: Mapping[str, Any]) -> None:
+        """Write a line of JSON at the end of a file."""
         if not self.writes:
             return
         data = (json.dumps(line, ensure_ascii=False) + "\n").encode()

@@ -48,6 +48,7 @@ class Validation:
 
 
 def from_table(name: str, kind: type, table: Any) -> Any:
+    """The dataclass `kind` of a table called `name`. Raises ConfigError for what it does not take, or lacks."""
     if not isinstance(table, Mapping):
         raise ConfigError(f"{name} is a value, not a table")
     takes = {one.name: one for one in fields(kind)}
