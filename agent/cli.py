@@ -18,9 +18,10 @@ VERBS = {
     "eval": ("agent.commands.eval:app", "Measure how well a policy reads, beside baselines that do not look."),
     "data": ("agent.commands.data:app", "Check, describe, show and convert data sets."),
     "sft": ("agent.commands.sft:sft", "Teach a model to read, by demonstrations."),
+    "grpo": ("agent.commands.grpo:grpo", "Teach a model to read by its own attempts."),
     "lint": ("agent.commands.lint:lint", "Say what a reward would pay to those who cheat."),
     "play": ("agent.commands.play:play", "Be the reader yourself: the tools, the rules and the record are the same."),
-    "doctor": ("agent.commands.doctor:doctor", "Say what is installed, what works, and how to get the rest."),
+    "doctor": ("agent.commands.doctor:doctor", "Say what is installed and what works; or whether a run is whole."),
 }
 OVERVIEW = """\
 overread: a vision-language policy reads medical images with tools, step by step.
@@ -112,8 +113,8 @@ def expected() -> dict[type[Exception], tuple[int, str]]:
     from agent.config import ConfigError
     from agent.faults import PlayError
     from agent.loop import PolicyError
+    from agent.training.seam import TrainingError
     from envs.rows import DataError
-    from sft.trainer import TrainingError
     from tools.files import FileError
     from tools.tool import ToolError
 

@@ -126,6 +126,10 @@ class Session:
         self._places = self._places[chosen]
         self._there = None if self._there is None else self._there[chosen]
 
+    def forget(self) -> None:
+        """Read all anew from now on: the model's weights are others."""
+        self._put, self._rows, self._cache = [], [], None
+
     def _put_by(self, rows: Iterable[int]) -> None:
         for number in rows:
             row, own = self._rows[number], slice(number, number + 1)

@@ -5,6 +5,7 @@ from typing import Any
 
 from agent.report import Table, markdown
 from agent.training.toml import toml
+from agent.training.validation import share
 from sft.settings import Training
 from sft.sources import opened
 
@@ -42,13 +43,6 @@ def card(facts: Mapping[str, Any]) -> str:
     ]
     body = markdown(facts["name"], told, [table for table in found if table.rows])
     return f"{body}\n## Settings\n\n```toml\n{toml(facts['settings'])}```\n"
-
-
-def share(found: Mapping[str, Any]) -> str:
-    """What a validation found, in words."""
-    if found["low"] is None:
-        return f"{found['right']:.3f}"
-    return f"{found['right']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
 
 
 def _data(facts: Mapping[str, Any]) -> Rows:

@@ -7,13 +7,14 @@ out, and what follows it in its epoch takes its place.
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from agent.chats import chat_for
 from agent.render import Chat
+from agent.training.drawing import drawn, number_of
 from agent.translate import translated
 from envs.env import ReadingEnv
 from sft.collate import Example
@@ -79,22 +80,6 @@ def pools(sources: Sequence[Source], weights: Sequence[float], temperature: floa
     return [part._replace(share=share / sum(raised)) for part, share in zip(parts, raised, strict=True)]
 
 
-def drawn(shares: Sequence[float], count: int, seed: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """(pool, place) [count] of every sample: the pool it is of, and how many of that pool came before it."""
-    which = np.random.default_rng([*seed, 0]).choice(len(shares), count, p=np.asarray(shares) / sum(shares))
-    place = np.empty(count, np.int64)
-    for pool in range(len(shares)):
-        own = which == pool
-        place[own] = np.arange(own.sum())
-    return which, place
-
-
-@lru_cache(maxsize=64)
-def shuffled(size: int, seed: tuple[int, ...]) -> np.ndarray:
-    """[size] the order of one epoch."""
-    return np.random.default_rng(seed).permutation(size)
-
-
 def in_tokens(source: Source, number: int, env: ReadingEnv, chat: Chat) -> Example:
     """A demonstration in tokens, however many. Raises Unusable."""
     episode = source.episode(number)
@@ -152,8 +137,8 @@ class Mixture:
         """The number in its source of what comes `more` places after sample n in the same epoch, and around."""
         numbers = self.pools[self._which[n]].numbers
         epoch, place = divmod(int(self._place[n]), len(numbers))
-        order = shuffled(len(numbers), (*self.seed, 1, int(self._which[n]), epoch))
-        return int(numbers[order[(place + more) % len(numbers)]])
+        moved = epoch * len(numbers) + (place + more) % len(numbers)
+        return int(numbers[number_of(len(numbers), moved, (*self.seed, 1, int(self._which[n])))])
 
     def _example(self, source: Source, number: int) -> Any:
         """A demonstration in tokens. Raises Unusable."""

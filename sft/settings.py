@@ -194,7 +194,7 @@ def _checked(made: Training) -> None:
     known("lora", made.lora, "peft.LoraConfig", lambda: declared("peft", ("tuners/lora/config.py", "config.py")))
 
 
-def trainer_names() -> set[str]:
+def trainer_names() -> frozenset[str]:
     """The settings of trl.SFTConfig, read from its source. Raises ImportError where it is not installed."""
     own = declared("trl", ("trainer/base_config.py", "trainer/sft_config.py"))
     return own | declared("transformers", ("training_args.py",))

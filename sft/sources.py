@@ -1,7 +1,6 @@
 """Where demonstrations come from: a run folder that holds them, or a policy that makes each when it is needed."""
 
 import asyncio
-import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 from agent import trace
 from agent.config import ConfigError, build
 from agent.loop import play
-from agent.plan import begins_anywhere, loader, questions
+from agent.training.tasks import Numbered
 from envs.env import ReadingEnv
 from envs.episode import Episode, Question, Truth
 from envs.grading import grade
@@ -111,29 +110,21 @@ def _tag(line: bytes, tag: str) -> str:
 def _fresh(data: Data, rules: Mapping[str, Any], seed: int) -> Source:
     task = data.task
     assert task is not None
-    held = None if begins_anywhere(task) else list(questions(task))  # a file is read once
-    count = len(held) if held is not None else int(task.get("count", _default(task)))
+    asked = Numbered(task)
     truths: dict[str, Truth] = {}
     more = {"truth_of": truths.__getitem__, "dialect": rules.get("dialect", "tags")}
     policy = build("agent.policies", data.policy, **more) if data.policy else None
 
-    def asked(number: int) -> tuple[Question, Truth]:
-        return held[number] if held is not None else next(questions(task, number, number + 1))
-
     def episode(number: int) -> Episode:
         assert policy is not None
-        question, truth = asked(number)
+        question, truth = asked[number]
         truths.clear()
         truths[question.id] = truth
         env = ReadingEnv([(question, truth)], **rules)
         return asyncio.run(play(env, policy, question, seed * 1_000_003 + number))
 
     def tags(tag: str) -> Iterator[str]:
-        return (question.tags.get(tag, "") for question, _ in held or questions(task))
+        return (question.tags.get(tag, "") for question, _ in asked)
 
     stated = json.dumps([task, data.policy], sort_keys=True, default=str)
-    return Source(data.name, count, episode, asked, tags, lambda: content_id(stated.encode()))
-
-
-def _default(task: Mapping[str, Any]) -> Any:
-    return inspect.signature(loader(task)).parameters["count"].default
+    return Source(data.name, asked.count, episode, asked.__getitem__, tags, lambda: content_id(stated.encode()))

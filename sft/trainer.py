@@ -4,8 +4,6 @@ Its data set holds the numbers of the samples; our collator makes them into batc
 steps it can be asked to do something else: validate, or stop.
 """
 
-import json
-import math
 import os
 import signal
 import time
@@ -17,8 +15,8 @@ from typing import Any
 from agent.config import ConfigError
 from agent.loop import PolicyError
 from agent.torch_setup import set_up_torch
-from agent.training.checkpoints import PROGRESS, rotate, saving, settle
-from agent.training.model import TOWER, hushed
+from agent.training.model import TOWER
+from agent.training.seam import Seam, TrainingError
 from envs.rows import DataError
 from sft.collate import CollateError, collate
 from sft.mixture import LeftOut, Mixture, MixtureError
@@ -28,10 +26,6 @@ from tools.files import FileError
 
 EXPECTED = (ConfigError, PolicyError, DataError, FileError, CollateError, MixtureError, OSError)
 """What can go wrong with a demonstration, and is told in one sentence."""
-
-
-class TrainingError(RuntimeError):
-    """A training that cannot go on; its last checkpoint stands."""
 
 
 class Batches:
@@ -148,7 +142,6 @@ def trainer_class() -> Any:
     """The subclass of SFTTrainer; made when it is first asked for, as trl takes seconds to be imported."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # nothing is sent anywhere
     try:
-        import torch
         import trl.trainer.utils
         from accelerate.utils import gather_object
         from datasets import Dataset
@@ -158,11 +151,10 @@ def trainer_class() -> Any:
         raise ImportError(f"a training needs {error.name}: pip install 'overread[train]'") from None
     trl.trainer.utils._use_triton = lambda device: True  # it says which tokens are scored: the learned ones alone
 
-    class Trainer(SFTTrainer):
+    class Trainer(Seam, SFTTrainer):
         """Trains one stage, which teaches replies; a subclass teaches something else."""
 
-        plays = True
-        """Whether what it teaches is heard in replies, so that the model is validated by playing."""
+        saver = SFTTrainer
 
         def __init__(self, batches: Batches, course: Any, **more: Any):
             mixture = batches.mixture
@@ -175,21 +167,15 @@ def trainer_class() -> Any:
             self.before = mixture.training.before(mixture.stage)
             self.names: list[str] = []
 
-        @property
-        def step(self) -> int:
-            """Steps done, over all stages."""
-            return self.before + self.state.global_step
-
-        def anywhere(self, here: bool) -> bool:
-            """Whether it is so in any of the processes: they must do the same, or they would wait for each other."""
-            if self.accelerator.num_processes == 1:
-                return here
-            return bool(self.accelerator.reduce(torch.tensor(int(here), device=self.args.device)))
-
         def get_batch_samples(self, *args: Any) -> Any:
-            self.course.between(self)
             self.names = []
             return super().get_batch_samples(*args)
+
+        def made_of(self) -> str:
+            return ", ".join(self.names)
+
+        def progress(self) -> dict[str, Any]:
+            return {"stage": self.mixture.stage, "step": self.state.global_step}
 
         def create_optimizer(self, model: Any = None) -> Any:
             made = super().create_optimizer(model)
@@ -229,20 +215,6 @@ def trainer_class() -> Any:
 
         told = staticmethod(told)
 
-        def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
-            norm = super()._get_grad_norm(model, grad_norm=grad_norm)
-            if norm is not None and not self.args.fp16:
-                self.finite("length of the gradient", float(norm))
-            return norm
-
-        def finite(self, what: str, value: float) -> None:
-            """Raise TrainingError for what is no number, before it reaches the weights."""
-            if not math.isfinite(value):
-                raise TrainingError(
-                    f"step {self.step + 1}: the {what} is {value}, so nothing more can be learned; it was made of "
-                    f"{', '.join(self.names)}"
-                )
-
         def _maybe_log_save_evaluate(self, *args: Any, **more: Any) -> None:
             self.control.should_log |= self.state.global_step == self.state.max_steps
             super()._maybe_log_save_evaluate(*args, **more)
@@ -253,24 +225,5 @@ def trainer_class() -> Any:
                 found = self.told(self.ledger.tally)
                 self.course.tell(self.ledger.close(found, step=self.step, stage=self.mixture.own.name, **more))
             super().log(logs, start_time)
-
-        def _load_from_checkpoint(self, *args: Any, **more: Any) -> None:
-            with hushed():  # it warns of weights that are not saved, as they are tied to others
-                super()._load_from_checkpoint(*args, **more)
-
-        def _save_checkpoint(self, model: Any, trial: Any) -> None:
-            target = self.course.checkpoints / str(self.step)
-            with saving(target):
-                super(SFTTrainer, self)._save_checkpoint(model, trial)
-                self.accelerator.wait_for_everyone()
-                if self.is_world_process_zero():
-                    draft = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
-                    self.ledger.lap()
-                    facts = {"stage": self.mixture.stage, "step": self.state.global_step, **self.ledger.facts()}
-                    (draft / PROGRESS).write_text(json.dumps(facts), encoding="utf-8")
-                    settle(draft, target)
-                    rotate(target.parent, self.mixture.training.own.keep)
-                    self.course.record(self.step)
-                self.accelerator.wait_for_everyone()
 
     return Trainer

@@ -19,12 +19,14 @@ OTHERS = ("discs", "recall")
 TOOLS = ("zoom", "segment", "measure")
 
 
-def read(family: str, count: int, slips: float = 0.1, careful: float = 0.1, **more: object) -> list[Episode]:
+def read(
+    family: str, count: int, slips: float = 0.1, careful: float = 0.1, misses: float = 0.0, **more: object
+) -> list[Episode]:
     """Demonstrations of a family, in order."""
     tasks = list(find("envs.tasks", family)("train", count, **more))
     truths = {question.id: truth for question, truth in tasks}
     env = ReadingEnv(tasks, prompt="brief", tools=TOOLS)
-    policy = expert(truths.__getitem__, slips=slips, careful=careful)
+    policy = expert(truths.__getitem__, slips=slips, careful=careful, misses=misses)
     return [asyncio.run(play(env, policy, question, n)) for n, (question, _) in enumerate(tasks)]
 
 
@@ -97,6 +99,25 @@ def test_one_who_is_careful_judges_each_nodule_as_it_is_seen_and_keeps_count():
             assert f"is {finding.name}: {'yes' if same else 'no'}, {found} so far." in turn.thought
         assert episode.turns[-1].thought.endswith(f"That makes {found}.")
         assert episode.truth.answer == str(found)
+
+
+@pytest.mark.parametrize("family", ["count", "hierarchy", "locate"])
+def test_a_look_that_misses_is_said_to_be_at_nothing_and_the_answer_is_right_all_the_same(family):
+    told = []
+    for episode in read(family, 20, slips=0, careful=1, misses=0.3):
+        assert episode.truth
+        assert right(episode)
+        for turn, view in zip(episode.turns[1:], [*episode.images.values()][1:], strict=True):
+            shows = any(view.window.intersection(f.place.shape) is not None for f in episode.truth.findings)
+            assert ("is empty: no" in turn.thought) == (not shows)
+            told.append(shows)
+    assert 0.1 < 1 - np.mean(told) < 0.4
+
+
+def test_one_who_is_to_place_nodules_says_at_every_turn_how():
+    for episode in read("locate", 10, slips=0, careful=1):
+        done = "to box so far" if episode.question.kind == "boxes" else "to point at so far"
+        assert all(done in turn.thought for turn in episode.turns[1:])
 
 
 def seen_in_order(episode: Episode) -> list[Finding]:

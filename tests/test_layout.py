@@ -79,7 +79,9 @@ def test_a_name_is_a_file():
         "brief", "correct", "grounded", "looked", "tool_fault", "turns", "vitar_exact", "vitar_step", "well_formed",
     ]  # fmt: skip
     assert names("envs.dialects") == ["tags", "vitar"]
-    assert names("agent.policies") == ["chat_api", "local", "oracle", "person", "pocket", "protocol", "scripted"]
+    assert names("agent.policies") == [
+        "chat_api", "local", "oracle", "person", "pocket", "protocol", "scripted", "vllm",
+    ]  # fmt: skip
     with pytest.raises(LookupError, match="no 'scalpel' in tools/; there are: compare, count, crop"):
         find("tools", "scalpel")
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from agent.config import ConfigError
 from agent.trace import read
+from agent.training.drawing import drawn, shuffled
 from envs.tasks.discs import discs
 from sft.mixture import Mixture as Mixed
-from sft.mixture import MixtureError, drawn, pools, shuffled
+from sft.mixture import MixtureError, pools
 from sft.settings import training
 from sft.sources import Source
 from tests.conftest import needs

@@ -171,7 +171,8 @@ class Image(Frozen):
         if self._source is None and self._path is not None:
             from PIL import Image as PILImage
 
-            return np.asarray(PILImage.open(self._path))
+            with PILImage.open(self._path) as picture:
+                return np.asarray(picture)
         from tools.render import rendered
 
         return rendered(self, self.data)

@@ -2,22 +2,18 @@
 
 import json
 import os
-import shlex
 import shutil
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Column
 
-from agent.cli import DONE, GATE, INTERRUPTED, STOPPED, Stopped
+from agent.cli import DONE, GATE
 from agent.commands.common import Output, Settings
 from agent.commands.progress import Told
+from agent.commands.training import again, asked, ended, spoken
 from sft.settings import TABLES, Training, training
 
 LISTS = ("stage",)
@@ -68,7 +64,7 @@ def sft(
     planned = training(chosen)
     folder = out or runs / "sft" / config.stem
     told = Told(output)
-    with _asked() as signals:
+    with asked() as signals:
         from agent.training.begin import Interrupted
         from sft.train import Course, begin
 
@@ -78,13 +74,13 @@ def sft(
             shutil.copyfile(config, folder / "config.toml")
         else:
             told = Told(Output(quiet=True))
-        with _lines(told, planned.steps) as tell:
+        with spoken(told, planned.steps, _words) as tell:
             try:
                 course = Course(planned, folder, about, lambda: bool(signals), tell)
                 course.run()
             except Interrupted:
-                told.say(f" stopped; go on with: {_again(sys.argv)}")
-                return INTERRUPTED if signals[0] == signal.SIGINT else STOPPED
+                told.say(f" stopped; go on with: {again(sys.argv)}")
+                return ended(signals)
     if first:
         _say(folder, course.ledger.validated(), planned, output)
     return DONE
@@ -98,46 +94,8 @@ def _dry(chosen: dict[str, Any]) -> int:
     return GATE if found.problems else DONE
 
 
-@contextmanager
-def _asked() -> Iterator[list[int]]:
-    """The signals that asked the training to end; a second one ends it at once."""
-    asked: list[int] = []
-
-    def note(number: int, frame: Any) -> None:
-        if asked:
-            raise KeyboardInterrupt if number == signal.SIGINT else Stopped
-        asked.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _lines(told: Told, steps: int) -> Iterator[Any]:
-    """What each line of metrics is told to: one live line on a terminal, a line each elsewhere."""
-    if not told.live:
-        yield lambda line: told.say(f" step {line['step']}/{steps}  {_words(line)}")
-        return
-    rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # the words give way, not the bar
-    words = TextColumn("{task.fields[words]}", table_column=rest)
-    columns = (BarColumn(12), MofNCompleteColumn(), TimeRemainingColumn(), words)
-    with Progress(*columns, console=told.console, transient=True, expand=True) as progress:
-        task = progress.add_task("", total=steps, words="loading")
-
-        def tell(line: dict[str, Any]) -> None:
-            if "validation" in line:
-                told.say(f" step {line['step']}/{steps}  {_words(line)}")
-            progress.update(task, completed=line["step"], words=_words(line))
-
-        yield tell
-
-
-def _words(line: dict[str, Any]) -> str:
-    from sft.card import share
+def _words(line: Mapping[str, Any]) -> str:
+    from agent.training.validation import share
 
     if "validation" in line:
         return f"right {share(line['validation'])}"
@@ -151,16 +109,9 @@ def _words(line: dict[str, Any]) -> str:
     )
 
 
-def _again(arguments: list[str]) -> str:
-    """The command that goes on."""
-    begun = "accelerate launch -m agent.cli" if "RANK" in os.environ else "overread"
-    said = [argument for argument in arguments[1:] if argument != "--resume"]
-    return f"{begun} {shlex.join([*said, '--resume'])}"
-
-
 def _say(folder: Path, found: dict[int, dict[str, Any]], planned: Training, output: Output) -> None:
     """How often it was right before and after."""
-    from sft.card import share
+    from agent.training.validation import share
 
     before, after = found.get(0), found.get(planned.steps)
     if output.json:

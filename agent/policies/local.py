@@ -75,10 +75,15 @@ def of_session(
     def drawn(episode: Episode) -> object:
         import torch
 
-        drawn_for = f"{seed} {episode.seed} {episode.question.id} {len(episode.turns)}"
-        return torch.Generator().manual_seed(int(content_id(drawn_for.encode())[:15], 16))
+        return torch.Generator().manual_seed(seed_of(seed, episode))
 
     return policy
+
+
+def seed_of(seed: int, episode: Episode) -> int:
+    """What the tokens of an episode's next reply are drawn with, 60 bits: another for every turn."""
+    drawn_for = f"{seed} {episode.seed} {episode.question.id} {len(episode.turns)}"
+    return int(content_id(drawn_for.encode())[:15], 16)
 
 
 def streamed(decode: Callable[[list[int]], str], on_text: Callable[[str], None] | None) -> Callable[[int], None]:

@@ -1,9 +1,10 @@
 """Tables of a training's config, and how a table is checked before anything heavy is imported."""
 
 import ast
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -69,7 +70,7 @@ def asks(name: str, task: Mapping[str, Any]) -> None:
         raise ConfigError(f"{name} has no question")
 
 
-def known(table: str, given: Mapping[str, Any], of: str, names: Callable[[], set[str]]) -> None:
+def known(table: str, given: Mapping[str, Any], of: str, names: Callable[[], frozenset[str]]) -> None:
     """Refuse a setting that a library does not have; they are too many to be listed."""
     for key in given:
         if key not in (those := names()):
@@ -78,19 +79,20 @@ def known(table: str, given: Mapping[str, Any], of: str, names: Callable[[], set
             raise ConfigError(f"{table}.{key} is no setting of {of}{meant}")
 
 
-def declared(package: str, files: Iterable[str]) -> set[str]:
+@cache
+def declared(package: str, files: tuple[str, ...]) -> frozenset[str]:
     """What the classes of these files declare, without importing them: that would take seconds, and torch."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise ImportError(f"a training needs {package}: pip install 'overread[train]'")
     home = Path(spec.origin).parent
     bodies = [node.body for file in files for node in ast.walk(_parsed(home / file)) if isinstance(node, ast.ClassDef)]
-    return {
+    return frozenset(
         line.target.id
         for body in bodies
         for line in body
         if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.target.id[0] != "_"
-    }
+    )
 
 
 def _parsed(path: Path) -> ast.Module:

@@ -62,6 +62,13 @@ def validate(
     return {"right": round(found.mean, 6), "low": low, "high": high, "played": len(right)}
 
 
+def share(found: Mapping[str, Any]) -> str:
+    """What a validation found, in words."""
+    if found["low"] is None:
+        return f"{found['right']:.3f}"
+    return f"{found['right']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+
+
 def worker(step: int) -> str:
     """Whose episodes they are: those of a step lie in files of their own."""
     return f"step-{step:07d}"

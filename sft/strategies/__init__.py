@@ -35,6 +35,9 @@ class Case(NamedTuple):
     careful: float = 0.1
     """How often it takes its time: one look a turn, and what is large is looked at closer, too. Easier to learn."""
 
+    misses: float = 0.0
+    """How often one look of several misses, and shows nothing."""
+
     @property
     def view(self) -> Image:
         """The first view."""

@@ -9,13 +9,14 @@ from sft.strategies.nodules import Seen, kind_asked, named, searched
 def locate(case: Case) -> Plan:
     asked = case.episode.question
     single = asked.tags["asked"] == "one"
-    those, said = yield from searched(case, kind_asked(case), single, None if single else _so_far)
+    done = "to box" if asked.kind == "boxes" else "to point at"  # said at every turn, so that it is not forgotten
+    those, said = yield from searched(case, kind_asked(case), single, lambda those: f"{_all(those)} {done} so far")
     written = json.dumps([_placed(one, asked.kind) for one in those])
     yield answer(f"{said} {'It is' if len(those) == 1 else 'They are'} {named(those)}.", written)
 
 
-def _so_far(those: list[Seen]) -> str:
-    return f"{named(those) or 'none'} so far"
+def _all(those: list[Seen]) -> str:
+    return named(those) or "none"
 
 
 def _placed(seen: Seen, kind: str) -> dict[str, object]:

@@ -15,6 +15,8 @@ ONE = ("I look closely at the bright spot.", "One bright spot: I zoom in on it."
 ALL = ("I look closely at all {number}.", "{number} bright spots: I zoom in on each.")
 EACH = ("I look at one after the other: spot 1.", "One by one, I zoom in on each. Spot 1.")
 NEXT = ("Next, spot {number}.", "Now spot {number}.")
+EMPTY = "empty"
+"""What a look is at that has missed its nodule."""
 VERDICT = ("Is {name} {asked}? It is {kind}: {said}.", "Is it {asked}? {name} is {kind}: {said}.")
 
 
@@ -47,19 +49,23 @@ def searched(
     """Look for nodules of the type `asked`: at all in one turn, or at one a turn, until `one` is found or to the last.
 
     Gives those of the type, and what is to be said of the views: each is named, or, where the others were judged in
-    the turns before, the last one judged.
+    the turns before, the last one judged. A look that misses its nodule, which is then none of the type, is said to
+    be at nothing, and the next one follows.
     """
     if not case.likely(case.careful):
         seen = yield from looked_at(case)
         return _those(seen, asked), ", ".join(f"{view.name} {view.kind}" for view in seen) + "."
-    seen, thought = [], case.one_of(EACH)
+    seen, those, thought = [], [], case.one_of(EACH)
     for number, finding in enumerate(in_reading_order(case, case.truth.findings), start=1):
         going_on = f" {case.one_of(NEXT, number=number)}" if number > 1 else ""
-        episode = yield thought + going_on, (_call(case, finding),)
-        seen.append(_seen(finding, *shown(episode)[0]))
+        missed = finding.name != asked and case.likely(case.misses)
+        call = close_look(case.view, empty_place(case)) if missed else _call(case, finding)
+        episode = yield thought + going_on, (call,)
+        ((name, view),) = shown(episode)
+        seen += [] if missed else [_seen(finding, name, view)]
         those = _those(seen, asked)
         said = ("yes" if finding.name == asked else "no") + (f", {tell(those)}" if tell else "")
-        thought = case.one_of(VERDICT, name=seen[-1].name, asked=asked, kind=finding.name, said=said)
+        thought = case.one_of(VERDICT, name=name, asked=asked, kind=EMPTY if missed else finding.name, said=said)
         if one and those:
             break
     return those, thought
