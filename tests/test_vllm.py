@@ -180,12 +180,6 @@ def test_log_probabilities_are_those_of_transformers(engine, twin, make_env, que
     assert apart(with_views(engine, make_env, question), engine.chat, twin) <= EQUAL
 
 
-@MILD
-def test_at_other_temperatures_they_are_those_among_the_tokens_that_are_not_banned(engine, twin, make_env, question):
-    episode = with_views(engine, make_env, question)
-    assert apart(episode, engine.chat, twin, 0.7, without=engine.chat.banned) <= EQUAL
-
-
 def test_loaded_weights_are_those_that_write(engine, twin, make_env, question):
     """Tied embeddings among them: the tiny models have no other."""
     assert twin[0].config.tie_word_embeddings
@@ -228,16 +222,6 @@ def test_images_are_kept_where_the_tower_is_the_same(engine, twin, make_env, que
     with_views(engine, make_env, question)
     assert looked
     hook.remove()
-
-
-@GREEDY
-def test_replies_written_side_by_side_are_those_written_alone(engine, make_env, question):
-    questions = of_all_lengths(question)
-    alone = replies(engine, make_env, questions, 1)
-    beside = replies(engine, make_env, questions, 4)
-    assert [reply.token_ids for reply in beside] == [reply.token_ids for reply in alone]
-    for one, other in zip(alone, beside, strict=True):
-        assert other.logprobs == pytest.approx(one.logprobs, abs=1e-4)
 
 
 def test_a_turn_costs_only_what_is_new_in_it(engine, make_env, question):
@@ -401,6 +385,22 @@ def test_weights_are_not_loaded_under_a_reply(engine, twin, make_env, question, 
     asyncio.run(load_under_it())
     pushed.clear()
     assert apart(with_views(engine, make_env, question), engine.chat, twin) <= EQUAL
+
+
+@MILD
+def test_at_other_temperatures_they_are_those_among_the_tokens_that_are_not_banned(engine, twin, make_env, question):
+    episode = with_views(engine, make_env, question)
+    assert apart(episode, engine.chat, twin, 0.7, without=engine.chat.banned) <= EQUAL
+
+
+@GREEDY
+def test_replies_written_side_by_side_are_those_written_alone(engine, make_env, question):
+    questions = of_all_lengths(question)
+    alone = replies(engine, make_env, questions, 1)
+    beside = replies(engine, make_env, questions, 4)
+    assert [reply.token_ids for reply in beside] == [reply.token_ids for reply in alone]
+    for one, other in zip(alone, beside, strict=True):
+        assert other.logprobs == pytest.approx(one.logprobs, abs=1e-4)
 
 
 @BROKEN
