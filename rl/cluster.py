@@ -21,8 +21,8 @@ LEAST_STORE = 256 * 2**20
 
 
 @contextlib.contextmanager
-def cluster(how: Rollout, nbytes: int) -> Iterator[Any]:
-    """Ray, connected; `nbytes` is the size of the weights that travel through its store. Raises ConnectionError."""
+def cluster(how: Rollout, nbytes: int) -> Iterator[None]:
+    """Connect to Ray; `nbytes` is the size of the weights that travel through its store. Raises ConnectionError."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     try:
@@ -36,13 +36,13 @@ def cluster(how: Rollout, nbytes: int) -> Iterator[Any]:
         shared |= {"num_cpus": max(os.cpu_count() or 1, -(-how.workers * how.cpus // 1))}
         shared |= {"object_store_memory": max(LEAST_STORE, 3 * nbytes)}
     if ray.is_initialized():
-        yield ray
+        yield
         return
     # Ray puts the current folder first on its workers' path: ours are to be found there
     with contextlib.chdir(HOME), _own_signals():
         ray.init(**shared)
     try:
-        yield ray
+        yield
     finally:
         ray.shutdown()
 
@@ -51,7 +51,9 @@ def cluster(how: Rollout, nbytes: int) -> Iterator[Any]:
 def _own_signals() -> Iterator[None]:
     """Keep our answers to signals: Ray has its own, which end the process at once."""
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    if threading.current_thread() is threading.main_thread():
-        for number, answer in kept.items():
-            signal.signal(number, answer)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, answer in kept.items():
+                signal.signal(number, answer)

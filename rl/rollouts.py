@@ -7,7 +7,7 @@ go to one worker as long as it has room: there its study is decoded, and its beg
 import asyncio
 import os
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Thread
@@ -258,8 +258,3 @@ class Rollouts:
 
 def _last_line(text: str) -> str:
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no reason given")
-
-
-def faults(episodes: Iterable[Episode]) -> int:
-    """How many ended by a fault of ours."""
-    return sum(episode.stop in FAULTS for episode in episodes)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from agent.config import ConfigError, call, check
-from agent.training.tables import Model, Positive, Validation, Whole, asks, declared, from_table, known
+from agent.training.tables import Model, Positive, Validation, Whole, asks, declared, divided, from_table, known
 from envs.env import ReadingEnv
 from tools.lookup import find
 
@@ -36,9 +36,9 @@ OURS = {
 FIXED = (
     "auto_find_batch_size", "dataloader_drop_last", "dataloader_num_workers", "do_eval", "do_predict", "do_train",
     "eval_on_start", "full_determinism", "generation_kwargs", "ignore_data_skip", "load_best_model_at_end",
-    "logging_strategy", "mask_truncated_completions", "max_tool_calling_iterations", "min_p", "num_generations_eval",
-    "push_to_hub", "remove_unused_columns", "repetition_penalty", "save_only_model", "save_strategy",
-    "shuffle_dataset", "steps_per_generation", "top_k", "top_p", "use_adaptive_entropy",
+    "logging_steps", "logging_strategy", "mask_truncated_completions", "max_tool_calling_iterations", "min_p",
+    "num_generations_eval", "push_to_hub", "remove_unused_columns", "repetition_penalty", "save_only_model",
+    "save_strategy", "shuffle_dataset", "steps_per_generation", "top_k", "top_p", "use_adaptive_entropy",
     "use_transformers_continuous_batching",
 )  # fmt: skip
 """Settings of TRL that rollouts, their log-probabilities or an exact resume rest on."""
@@ -253,14 +253,6 @@ def trainer_names() -> frozenset[str]:
 
 def batches(training: Training, devices: int) -> tuple[int, int]:
     """(episodes that a device holds at a time, times that it does so) of a step. Raises ConfigError."""
-    each = int(training.trainer.get("per_device_train_batch_size", 0))
-    times = int(training.trainer.get("gradient_accumulation_steps", 0))
-    each = each or (training.episodes // (devices * times) if times else 1)
-    times = times or training.episodes // (devices * each)
-    if each * times * devices != training.episodes:
-        raise ConfigError(
-            f"grpo.questions {training.own.questions} x grpo.group {training.own.group} are {training.episodes} "
-            f"episodes, not {devices} devices x {each} at a time x {times} times; change "
-            "trainer.per_device_train_batch_size"
-        )
-    return each, times
+    own = training.own
+    says = f"grpo.questions {own.questions} x grpo.group {own.group}, {training.episodes} episodes,"
+    return divided(training.episodes, says, training.trainer, devices)

@@ -9,7 +9,7 @@ runs/grpo/<name>/card.md                                   the run in words
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,6 @@ class Course(Shared):
     """A training on its way."""
 
     training: Training
-    say: Callable[[str], None] = staticmethod(lambda text: None)
-    """Told of what goes wrong, and is put right."""
 
     def run(self) -> None:
         """All steps that are not done. Raises Interrupted where it was asked to stop."""
@@ -56,7 +54,7 @@ class Course(Shared):
             self.ledger = Ledger(self.folder, facts, self.first)
             self.watch = Watch(self.training.alarms, **({"state": facts["watch"]} if facts else {}))
             if self.first:
-                forget(self.folder, self.done - 1 if self.newest else -1)
+                forget(self.folder, self.done - 1)
             self.record(self.done)
             if self.done < self.training.steps:
                 self._learn(facts)

@@ -30,7 +30,6 @@ def arguments(training: Training, folder: Path, devices: int) -> Any:
     usual = {
         "learning_rate": 1e-6,
         "lr_scheduler_type": "constant",
-        "logging_steps": 1,
         "save_steps": 50,
         "use_cpu": not torch.accelerator.is_available(),
         "bf16": torch.cuda.is_available() and training.model.dtype != "float32",
@@ -54,6 +53,7 @@ def arguments(training: Training, folder: Path, devices: int) -> Any:
         "seed": training.own.seed,
         "shuffle_dataset": False,
         "remove_unused_columns": False,
+        "logging_steps": 1,
         "logging_nan_inf_filter": False,
         "save_strategy": "steps",
         "use_vllm": False,

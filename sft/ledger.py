@@ -1,40 +1,34 @@
 """What has been learned from so far: one line of metrics every few steps, and what was left out and why.
 
-    <run>/metrics.jsonl     one line each logging step, one each validation
-    <run>/left_out.jsonl    one line for each demonstration that was left out
-
-Every checkpoint says how long the two files were, so that a training that goes on from it writes the same lines again.
+<run>/metrics.jsonl     one line each logging step, one each validation
+<run>/left_out.jsonl    one line for each demonstration that was left out
 """
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.training.pages import METRICS, Pages, lines
+from agent.training.ledger import Ledger as Shared
+from agent.training.pages import METRICS, lines
 from sft.mixture import LeftOut
 
 LEFT_OUT = "left_out.jsonl"
 
 
-class Ledger:
-    """Keeps count over all stages, and writes it down; `facts` are those of the checkpoint that is gone on from.
+class Ledger(Shared):
+    """Keeps count over all stages."""
 
-    With several devices all count the same, and the first alone writes.
-    """
+    files = (METRICS, LEFT_OUT)
 
     def __init__(self, folder: Path, facts: Mapping[str, Any], writes: bool = True):
-        self.folder = folder
+        super().__init__(folder, facts, writes)
         self.tally: list[list[float]] = facts.get("tally", [])
         """Sums since the last line, such as those of `sft.phases.tallied`."""
         self.samples: int = facts.get("samples", 0)
         self.read: int = facts.get("read", 0)
         self.learned: int = facts.get("learned", 0)
-        self.seconds: float = facts.get("seconds", 0.0)
         self.sources: Counter[str] = Counter(facts.get("sources", {}))
-        self.pages = Pages(folder, facts.get("sizes", {METRICS: 0, LEFT_OUT: 0}), writes)
-        self._clock = time.perf_counter()
         self._told = self.read, self.seconds
         self._left_out: set[LeftOut] = set()
         if writes:
@@ -47,9 +41,8 @@ class Ledger:
             "samples": self.samples,
             "read": self.read,
             "learned": self.learned,
-            "seconds": round(self.seconds, 3),
             "sources": dict(self.sources),
-            "sizes": self.pages.sizes,
+            **super().facts(),
         }
 
     def count(self, tally: Sequence[Sequence[float]], read: int, sources: Sequence[str]) -> None:
@@ -78,16 +71,6 @@ class Ledger:
         self.write(line)
         return line
 
-    def lap(self) -> None:
-        """Count the time since the last lap as spent on training."""
-        before = self._clock
-        self.pause()
-        self.seconds += self._clock - before
-
-    def pause(self) -> None:
-        """The time since the last lap was spent on something else."""
-        self._clock = time.perf_counter()
-
     def leave_out(self, found: Iterable[LeftOut]) -> None:
         """Write down what was left out, each demonstration once."""
         for one in found:
@@ -101,10 +84,3 @@ class Ledger:
         for one in self._left_out:
             counted.setdefault(one.source, Counter())[one.reason] += 1
         return {source: dict(reasons.most_common()) for source, reasons in sorted(counted.items())}
-
-    def write(self, line: Mapping[str, Any]) -> None:
-        self.pages.add(METRICS, line)
-
-    def validated(self) -> dict[int, dict[str, Any]]:
-        """What each validation found, by its step."""
-        return {line["step"]: line["validation"] for line in lines(self.folder / METRICS) if "validation" in line}

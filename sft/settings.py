@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from agent.config import ConfigError, call, check
-from agent.training.tables import Model, Part, Positive, Validation, Whole, asks, declared, from_table, known
+from agent.training.tables import Model, Part, Positive, Validation, Whole, asks, declared, divided, from_table, known
 from envs.env import ReadingEnv
 
 TABLES = ("model", "lora", "env", "stage", "trainer", "validation", "sft")
@@ -202,13 +202,4 @@ def trainer_names() -> frozenset[str]:
 
 def batches(training: Training, stage: Stage, devices: int) -> tuple[int, int]:
     """(episodes that a device holds at a time, times that it does so) of a step. Raises ConfigError."""
-    each = int(training.trainer.get("per_device_train_batch_size", 0))
-    times = int(training.trainer.get("gradient_accumulation_steps", 0))
-    each = each or (stage.batch // (devices * times) if times else 1)
-    times = times or stage.batch // (devices * each)
-    if each * times * devices != stage.batch:
-        raise ConfigError(
-            f"stage {stage.name!r}: batch {stage.batch} is not {devices} devices x {each} episodes at a time "
-            f"x {times} times; change stage.batch, or trainer.per_device_train_batch_size"
-        )
-    return each, times
+    return divided(stage.batch, f"stage {stage.name!r}: batch {stage.batch}", training.trainer, devices)

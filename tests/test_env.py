@@ -10,7 +10,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 
 import envs
-from agent.loop import play, play_all
+from agent.loop import Patience, play, play_all
 from envs.env import ReadingEnv
 from envs.episode import Episode, Question, Reply, Truth
 from envs.tasks.discs import discs
@@ -167,6 +167,38 @@ def test_a_policy_that_never_replies_is_timed_out_and_not_judged():
     episode = asyncio.run(play(make_env(max_seconds=0.2), asleep, QUESTION))
     assert time.monotonic() - began < 5
     assert (episode.stop, episode.verdict) == ("timeout", None)
+
+
+@pytest.fixture
+def slow_tool(tmp_path, monkeypatch):
+    """The name of a tool that takes a second."""
+    (tmp_path / "lab_slow").mkdir()
+    (tmp_path / "lab_slow" / "nap.py").write_text(
+        "import time\nfrom tools.image import Image\nfrom tools.tool import Observation\n"
+        'def nap(image: Image) -> Observation:\n    """Nap."""\n'
+        "    time.sleep(1)\n    return Observation(text='ok')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    return "lab_slow.nap"
+
+
+@pytest.mark.parametrize(("seconds", "stop"), [(0.2, "timeout"), (20, "answered")])
+def test_a_tool_that_hangs_ends_its_episode_when_patience_does(slow_tool, seconds, stop):
+    policy = saying(call("nap", image="img0"), answer("1"))
+    episode = asyncio.run(play(make_env(tools=[slow_tool]), policy, QUESTION, patience=Patience(step=seconds)))
+    assert episode.stop == stop
+    if stop == "timeout":
+        assert episode.problem == "the reply was not carried out within 0.2 s"
+        assert (len(episode.turns), episode.turns[0].acts, episode.verdict) == (1, (), None)
+
+
+def test_a_reply_is_waited_for_as_long_as_patience_has():
+    async def asleep(episode: Episode) -> Reply:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    episode = asyncio.run(play(make_env(), asleep, QUESTION, patience=Patience(reply=0.2)))
+    assert (episode.stop, episode.problem) == ("timeout", "no reply within 0.2 s")
 
 
 def test_running_out_of_turns_is_truncation_and_answering_is_termination():

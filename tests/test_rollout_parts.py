@@ -76,7 +76,7 @@ def test_what_cannot_work_is_refused_before_anything_is_loaded(tables, says):
 
 def test_a_batch_that_is_no_whole_number_of_parts_is_refused():
     made = planned(POCKET, trainer={"per_device_train_batch_size": 3})
-    with pytest.raises(ConfigError, match=r"are 4 episodes, not 1 devices x 3 at a time x 1 times"):
+    with pytest.raises(ConfigError, match=r"2 x grpo.group 2, 4 episodes, is not 1 devices x 3 episodes at a time x 1"):
         batches(made, 1)
     assert batches(planned(POCKET), 1) == (2, 2)
 

@@ -1,20 +1,21 @@
 """`overread grpo`: teach a model to read by its own attempts."""
 
-import json
-import os
-import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from agent.cli import DONE
 from agent.commands.common import Output, Settings
-from agent.commands.progress import Told
-from agent.commands.training import again, asked, ended, spoken
-from rl.settings import LISTS, TABLES, Training, training
+from agent.commands.training import trained
+from rl.settings import LISTS, TABLES, training
+
+SPREADS = (("reward", "reward", 3), ("calls", "tool_calls", 1), ("turns", "turns", 1), ("tokens", "tokens", 0))
+SINGLE = (
+    ("right", "right", ".2f"), ("flat", "flat_groups", ".2f"), ("refused", "refused", ".2f"),
+    ("gap", "logp_gap", ".1e"), ("entropy", "entropy", ".2f"), ("lr", "learning_rate", ".1e"),
+)  # fmt: skip
+TIMES = ("rollout", "training", "sync")
 
 
 def grpo(
@@ -31,7 +32,7 @@ def grpo(
 
         overread grpo configs/tiny/grpo.toml
         overread grpo configs/tiny/grpo.toml --set rollout.engine=transformers
-        overread grpo configs/grpo-qwen2_5-vl-7b-8gpu.toml --resume
+        overread grpo configs/tiny/grpo.toml --resume
 
     Episodes are played by engines in processes of their own, which Ray starts here or on
     the machines of a cluster. What is played and learned by and by goes to stderr, how
@@ -55,28 +56,7 @@ def grpo(
     """
     planned = training(settings.load(TABLES, [config], LISTS))
     folder = out or runs / "grpo" / config.stem
-    told = Told(output)
-    with asked() as signals:
-        from agent.training.begin import Interrupted
-        from rl.train import Course, begin
-
-        first = os.environ.get("RANK", "0") == "0"  # of those that accelerate starts, one speaks and writes
-        about = begin(planned, folder, resume) if first else {}
-        if first:
-            shutil.copyfile(config, folder / "config.toml")
-        else:
-            told = Told(Output(quiet=True))
-        with spoken(told, planned.steps, _words) as tell:
-            try:
-                course = Course(planned, folder, about, lambda: bool(signals), tell)
-                course.say = lambda text: told.say(f" {text}")
-                course.run()
-            except Interrupted:
-                told.say(f" stopped; go on with: {again(sys.argv)}")
-                return ended(signals)
-    if first:
-        _say(folder, course.ledger.validated(), planned, output)
-    return DONE
+    return trained("rl", planned, config, folder, resume, output, _words, ("before", "after"))
 
 
 def _words(line: Mapping[str, Any]) -> str:
@@ -88,25 +68,3 @@ def _words(line: Mapping[str, Any]) -> str:
     numbers += [f"{name} {line[key]:{form}}" for name, key, form in SINGLE if line.get(key) is not None]
     spent = " ".join(f"{name} {line['seconds'][name]:.0f}" for name in TIMES if name in line["seconds"])
     return f"{'  '.join(numbers)}  s: {spent}"
-
-
-SPREADS = (("reward", "reward", 3), ("calls", "tool_calls", 1), ("turns", "turns", 1), ("tokens", "tokens", 0))
-SINGLE = (
-    ("right", "right", ".2f"), ("flat", "flat_groups", ".2f"), ("refused", "refused", ".2f"),
-    ("gap", "logp_gap", ".1e"), ("entropy", "entropy", ".2f"), ("lr", "learning_rate", ".1e"),
-)  # fmt: skip
-TIMES = ("rollout", "training", "sync")
-
-
-def _say(folder: Path, found: dict[int, dict[str, Any]], planned: Training, output: Output) -> None:
-    """How often it was right before and after."""
-    from agent.training.validation import share
-
-    before, after = found.get(0), found.get(planned.steps)
-    if output.json:
-        told = {"run": str(folder), "model": str(folder / "model"), "before": before, "after": after}
-        print(json.dumps(told, ensure_ascii=False))
-        return
-    if before and after:
-        print(f"right, of {after['played']} questions: before {share(before)}, after {share(after)}")
-    print(f"model {folder / 'model'} · card {folder / 'card.md'}")

@@ -1,9 +1,5 @@
 """`overread sft`: teach a model to read, by demonstrations."""
 
-import json
-import os
-import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,9 +8,8 @@ from cyclopts import Parameter
 
 from agent.cli import DONE, GATE
 from agent.commands.common import Output, Settings
-from agent.commands.progress import Told
-from agent.commands.training import again, asked, ended, spoken
-from sft.settings import TABLES, Training, training
+from agent.commands.training import trained
+from sft.settings import TABLES, training
 
 LISTS = ("stage",)
 
@@ -63,27 +58,7 @@ def sft(
         return _dry(chosen)
     planned = training(chosen)
     folder = out or runs / "sft" / config.stem
-    told = Told(output)
-    with asked() as signals:
-        from agent.training.begin import Interrupted
-        from sft.train import Course, begin
-
-        first = os.environ.get("RANK", "0") == "0"  # of those that accelerate starts, one speaks and writes
-        about = begin(planned, folder, resume) if first else {}
-        if first:
-            shutil.copyfile(config, folder / "config.toml")
-        else:
-            told = Told(Output(quiet=True))
-        with spoken(told, planned.steps, _words) as tell:
-            try:
-                course = Course(planned, folder, about, lambda: bool(signals), tell)
-                course.run()
-            except Interrupted:
-                told.say(f" stopped; go on with: {again(sys.argv)}")
-                return ended(signals)
-    if first:
-        _say(folder, course.ledger.validated(), planned, output)
-    return DONE
+    return trained("sft", planned, config, folder, resume, output, _words, ("untrained", "trained"))
 
 
 def _dry(chosen: dict[str, Any]) -> int:
@@ -107,17 +82,3 @@ def _words(line: Mapping[str, Any]) -> str:
         f"{line['stage']}  loss {line['loss']:.3f}  {told}  lr {line['learning_rate']:.1e}  "
         f"{line['tokens_per_s']:.0f} tokens/s"
     )
-
-
-def _say(folder: Path, found: dict[int, dict[str, Any]], planned: Training, output: Output) -> None:
-    """How often it was right before and after."""
-    from agent.training.validation import share
-
-    before, after = found.get(0), found.get(planned.steps)
-    if output.json:
-        told = {"run": str(folder), "model": str(folder / "model"), "untrained": before, "trained": after}
-        print(json.dumps(told, ensure_ascii=False))
-        return
-    if before and after:
-        print(f"right, of {after['played']} questions: untrained {share(before)}, trained {share(after)}")
-    print(f"model {folder / 'model'} · card {folder / 'card.md'}")

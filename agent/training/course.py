@@ -26,6 +26,8 @@ class Course:
     """
 
     ledger: Any
+    say: Callable[[str], None] = staticmethod(lambda text: None)
+    """Told of what goes wrong, and is put right."""
 
     def __init__(self, training: Any, folder: Path, about: Mapping[str, Any], stop: Callable[[], bool], tell: Tell):
         set_up_torch()

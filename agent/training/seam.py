@@ -1,6 +1,7 @@
 """What our trainers do otherwise than those of TRL that they are made of, whatever they learn from."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ class Seam:
     """Whether what it teaches is heard in replies, so that the model is validated by playing."""
     saver: Any
     """TRL's trainer, whose own pages are left out of a checkpoint."""
+    made_of: Callable[[], str]
+    """What the step is learned from, in words."""
+    progress: Callable[[], dict[str, Any]]
+    """What a checkpoint keeps of where the training is, beside its counts."""
     state: Any
     args: Any
     accelerator: Any
@@ -47,10 +52,6 @@ class Seam:
         self.course.between(self)
         return super().get_batch_samples(*args)  # type: ignore[misc]
 
-    def made_of(self) -> str:
-        """What the step is learned from, in words."""
-        return "what it has just read"
-
     def finite(self, what: str, value: float) -> None:
         """Raise TrainingError for what is no number, before it reaches the weights."""
         if not math.isfinite(value):
@@ -68,10 +69,6 @@ class Seam:
     def _load_from_checkpoint(self, *args: Any, **more: Any) -> None:
         with hushed():  # it warns of weights that are not saved, as they are tied to others
             super()._load_from_checkpoint(*args, **more)  # type: ignore[misc]
-
-    def progress(self) -> dict[str, Any]:
-        """What a checkpoint keeps of where the training is, beside its counts."""
-        return {}
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         with saving(self.course.checkpoints / str(self.step)):

@@ -97,3 +97,20 @@ def declared(package: str, files: tuple[str, ...]) -> frozenset[str]:
 
 def _parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def divided(episodes: int, says: str, trainer: Mapping[str, Any], devices: int) -> tuple[int, int]:
+    """(episodes that a device holds at a time, times that it does so) of a step; `says` is what states how many.
+
+    Raises ConfigError where that is no whole number.
+    """
+    each = int(trainer.get("per_device_train_batch_size", 0))
+    times = int(trainer.get("gradient_accumulation_steps", 0))
+    each = each or (episodes // (devices * times) if times else 1)
+    times = times or episodes // (devices * each)
+    if each * times * devices != episodes:
+        raise ConfigError(
+            f"{says} is not {devices} devices x {each} episodes at a time x {times} times; change it, or "
+            "trainer.per_device_train_batch_size"
+        )
+    return each, times

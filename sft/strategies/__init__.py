@@ -34,7 +34,6 @@ class Case(NamedTuple):
     rng: np.random.Generator
     careful: float = 0.1
     """How often it takes its time: one look a turn, and what is large is looked at closer, too. Easier to learn."""
-
     misses: float = 0.0
     """How often one look of several misses, and shows nothing."""
 

@@ -10,13 +10,13 @@ def locate(case: Case) -> Plan:
     asked = case.episode.question
     single = asked.tags["asked"] == "one"
     done = "to box" if asked.kind == "boxes" else "to point at"  # said at every turn, so that it is not forgotten
-    those, said = yield from searched(case, kind_asked(case), single, lambda those: f"{_all(those)} {done} so far")
+
+    def so_far(those: list[Seen]) -> str:
+        return f"{named(those) or 'none'} {done} so far"
+
+    those, said = yield from searched(case, kind_asked(case), single, so_far)
     written = json.dumps([_placed(one, asked.kind) for one in those])
     yield answer(f"{said} {'It is' if len(those) == 1 else 'They are'} {named(those)}.", written)
-
-
-def _all(those: list[Seen]) -> str:
-    return named(those) or "none"
 
 
 def _placed(seen: Seen, kind: str) -> dict[str, object]:
