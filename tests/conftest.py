@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -144,3 +145,24 @@ def shape_demos(tmp_path_factory) -> Path:
                 "--count", "6", "--out", str(folder), "-q"])  # fmt: skip
     assert code == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def rollouts(tiny_models: Callable[[str], Path]) -> Callable[[str], Any]:
+    """The rollout of a family, played once; nothing of it is changed."""
+    from tests.sampled import Rollout
+
+    made: dict[str, Any] = {}
+
+    def of(family: str) -> Any:
+        if family not in made:
+            made[family] = Rollout(tiny_models(family))
+        return made[family]
+
+    return of
+
+
+@pytest.fixture
+def good(rollouts: Callable[[str], Any], family: str) -> Any:
+    """The rollout of each family in turn."""
+    return rollouts(family)
