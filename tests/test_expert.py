@@ -129,6 +129,13 @@ def seen_in_order(episode: Episode) -> list[Finding]:
     ]
 
 
+@pytest.mark.parametrize("careful", [0, 1])
+def test_angles_are_taken_where_whole_hundredths_are_true(careful):
+    episodes = [e for e in read("measure", 150, slips=0, careful=careful) if e.question.tags["what"] == "angle"]
+    assert len(episodes) > 40
+    assert np.mean([right(episode) for episode in episodes]) >= 0.97
+
+
 def test_one_who_is_careful_looks_at_fibres_twice_and_each_look_shows_them():
     for episode in [e for e in read("measure", 40, slips=0, careful=1) if e.question.tags["what"] == "angle"]:
         assert episode.truth

@@ -4,13 +4,16 @@ import math
 from collections.abc import Generator
 from typing import NamedTuple
 
+import numpy as np
+
 from envs.episode import Episode, ToolCall
 from sft.strategies import HUNDREDTHS, Case, Plan, Step, answer, close_look, outline, point, shown, told
+from tools.caliper import angle
 from tools.geometry import Box, Point
 from tools.image import Image
 
-ARM = 0.9
-"""How far out on a fibre its angle is taken, as a share of its length."""
+ARMS = (0.9, 0.85, 0.8, 0.75, 0.7)
+"""How far out on the fibres their angle may be taken, as a share of their length."""
 FIBRES, FIBRES_FACTOR = 6, 12
 """A close look at fibres: its side in hundredths of the view, and how many times it is enlarged."""
 MASS, MASS_FACTOR = 30, 2
@@ -52,13 +55,28 @@ def _angle(case: Case) -> Plan:
         side, factor = math.ceil(side * HUNDREDTHS / MASS), factor // MASS_FACTOR
     episode = yield case.one_of(CROSSING), (close_look(near.view, near.at, side, factor, near.name),)
     ((name, view),) = shown(episode)
-    middle, half = place.shape.center, math.radians(float(case.truth.answer.split()[0])) / 2
-    arm = place.shape.height / 2 / max(math.cos(half), math.sin(half)) * ARM
-    ends = [Point(x=middle.x + side * arm * math.sin(half), y=middle.y - arm * math.cos(half)) for side in (-1, 1)]
-    points = [point(view, view.from_source.point(at)) for at in (ends[0], middle, ends[1])]
+    points = _truest(view, place.shape, math.radians(float(case.truth.answer.split()[0])) / 2)
     episode = yield case.one_of(ANGLE), (ToolCall(name="measure", arguments={"image": name, "points": points}),)
     found = told(episode, r"is ([\d.]+ degrees)")
     yield answer(f"The angle at the middle point is {found}.", found)
+
+
+def _truest(view: Image, fibres: Box, half: float) -> list[list[float]]:
+    """The upper ends of fibres and their middle between, px of the view: out where whole hundredths are truest."""
+    middle, reach = fibres.center, fibres.height / 2 / max(math.cos(half), math.sin(half))
+
+    def at(arm: float) -> list[list[float]]:
+        x, y = arm * reach * math.sin(half), arm * reach * math.cos(half)
+        ends = [Point(x=middle.x + side * x, y=middle.y - y) for side in (-1, 1)]
+        return [point(view, view.from_source.point(one)) for one in (ends[0], middle, ends[1])]
+
+    return min(map(at, ARMS), key=lambda points: abs(math.radians(_between(points)) - 2 * half))
+
+
+def _between(points: list[list[float]]) -> float:
+    """The angle at the second of three points, degrees."""
+    first, middle, last = map(np.array, points)
+    return angle(first - middle, last - middle)
 
 
 def _closer(case: Case, at: Point, thing: str) -> Generator[Step, Episode, Near]:
